@@ -1,0 +1,106 @@
+# One Makefile, no recursion for building.  `make help` lists the targets.
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+VERSION := 0.1.0
+# release | debug | asan | tsan
+VARIANT ?= release
+# 1 makes warnings errors
+WERROR ?= 0
+PREFIX ?= /usr/local
+DESTDIR ?=
+-include config.mk
+
+B := build/$(VARIANT)
+BIN := $(if $(filter release,$(VARIANT)),bin,$B/bin)
+
+# ---- sources: a new .c file needs no edit here ------------------------------
+LIB_C  := $(sort $(wildcard lib/*/*.c lib/dev/ref/*.c lib/dev/cpu/*.c))
+# Compiled once per instruction set; the one to run is chosen at run time.
+ISA_C  := $(sort $(wildcard lib/dev/cpu/isa/*.c))
+ISAS   := avx2 avx512
+TOOL_C := $(sort $(wildcard src/*.c))
+UNIT_C := $(sort $(wildcard tests/unit/*.c))
+GOLD_C := $(sort $(wildcard tests/golden/*.c))
+LIB_O  := $(LIB_C:%.c=$B/%.o) $(foreach i,$(ISAS),$(ISA_C:%.c=$B/$i/%.o))
+TOOLS  := $(TOOL_C:src/%.c=$(BIN)/%)
+UNITS  := $(UNIT_C:tests/unit/%.c=$B/unit/%)
+GOLDS  := $(GOLD_C:tests/golden/%.c=$B/golden/%)
+
+# ---- flags -----------------------------------------------------------------
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 \
+        -Wimplicit-fallthrough -Wcast-qual $(if $(filter 1,$(WERROR)),-Werror)
+OPT.release := -O2 -g
+OPT.debug   := -O0 -g3
+OPT.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT.tsan    := -O1 -g -fsanitize=thread
+# The order and rounding of every operation are part of the result: never let the compiler fuse
+# or reorder (docs/operations.md).
+FP := -ffp-contract=off
+ISA.avx2   := -mavx2 -mfma -mf16c -DISA=avx2
+ISA.avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -DISA=avx512
+CC := gcc
+CFLAGS ?=
+LDFLAGS ?=
+LDLIBS := -ljansson -lpcre2-8 -lutf8proc -lm -pthread
+C := $(CC) -std=c11 -D_GNU_SOURCE -Ilib $(WARN) $(OPT.$(VARIANT)) $(FP) -fno-common -pthread \
+     -DVERSION='"$(VERSION)"' $(CFLAGS)
+
+# ---- build -----------------------------------------------------------------
+all: $(TOOLS)                   ## build every tool into bin/
+
+$(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
+	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(UNITS): $B/unit/%: $B/tests/unit/%.o $B/lib.a | $B/unit/
+	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(GOLDS): $B/golden/%: $B/tests/golden/%.o $B/lib.a | $B/golden/
+	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+$B/lib.a: $(LIB_O)
+	rm -f $@
+	ar rcsD $@ $^
+
+OBJ := $(LIB_C:%.c=$B/%.o) $(TOOL_C:%.c=$B/%.o) $(UNIT_C:%.c=$B/%.o) $(GOLD_C:%.c=$B/%.o)
+ISA_O := $(filter-out $(OBJ),$(LIB_O))
+DIRS := $(sort $(dir $(OBJ) $(ISA_O)) $(BIN)/ $B/unit/ $B/golden/)
+$(DIRS):
+	mkdir -p $@
+$(OBJ): $B/%.o: %.c $B/flags | $(DIRS)
+	$C -MMD -MP -c $< -o $@
+define isa_rule
+$(ISA_C:%.c=$B/$1/%.o): $B/$1/%.o: %.c $B/flags | $(DIRS)
+	$$C -O3 $$(ISA.$1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$i)))
+-include $(OBJ:.o=.d) $(ISA_O:.o=.d)
+
+# Rebuilt only when the command line changes, so that CFLAGS=... is never half applied.
+$B/flags: FORCE | $(DIRS)
+	@echo '$(subst ','\'',$C)' | cmp -s - $@ || echo '$(subst ','\'',$C)' > $@
+
+# ---- checks ----------------------------------------------------------------
+test: all $(UNITS) test-golden  ## unit tests, goldens, then bats on the tools
+	for u in $(UNITS); do $$u; done
+	PATH="$(abspath $(BIN)):$$PATH" bats tests
+GOLDEN   ?= ../shared/golden
+MATERIAL ?= ../shared/material
+test-golden: $(GOLDS)           ## golden runners on GOLDEN=DIR MATERIAL=DIR
+	@rc=0; for g in $(GOLDS); do $$g '$(GOLDEN)' '$(MATERIAL)' || rc=1; done; exit $$rc
+lint:                           ## layers, formatting, shell scripts, man pages, sizes
+	tests/lint.sh
+install: all                    ## install tools and man pages under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man{1,7}
+	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+clean:                          ## remove build/ and bin/
+	rm -rf build bin
+help:                           ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+.PHONY: all test test-golden lint install clean help FORCE
+
+-include $(wildcard pipelines/*.mk)

@@ -1,0 +1,45 @@
+/* file.h - mapped inputs, checked outputs, files that appear whole or not at all. */
+#ifndef FILE_H
+#define FILE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* A read-only private map of a whole regular file.  An empty file maps to p = "", n = 0. */
+struct file_map {
+    const char *p;
+    size_t n;
+};
+int file_map(struct file_map *m, const char *path, struct err *e) MUST_CHECK;
+void file_unmap(struct file_map *m);
+
+/* Reads a whole file of at most max bytes into b (cleared first). */
+int file_read(struct buf *b, const char *path, size_t max, struct err *e) MUST_CHECK;
+
+/* Opens for reading; "-" is stdin.  Returns the descriptor; EXIT_NOINPUT when it cannot. */
+int file_open_input(const char *path, struct err *e) MUST_CHECK;
+/* The name for messages: "<stdin>" for "-". */
+const char *file_label(const char *path);
+
+/* A buffered descriptor for writing.  Every failure is reported once, with the name. */
+struct out {
+    int fd;
+    const char *name; /* borrowed */
+    struct buf buf;
+};
+void out_open(struct out *o, int fd, const char *name);
+int out_write(struct out *o, const char *p, size_t n, struct err *e) MUST_CHECK;
+int out_flush(struct out *o, struct err *e) MUST_CHECK;
+/* Flushes, and closes the descriptor with its errors seen; stdout too. */
+int out_close(struct out *o, struct err *e) MUST_CHECK;
+
+/* path + ".part", to be freed by the caller. */
+char *file_part_name(const char *path);
+/* fsync(fd), rename part to path, fsync the folder.  fd stays open. */
+int file_commit(int fd, const char *part, const char *path, struct err *e) MUST_CHECK;
+/* Writes the bytes to path + ".part" and commits. */
+int file_write_atomic(const char *path, struct str bytes, struct err *e) MUST_CHECK;
+
+#endif

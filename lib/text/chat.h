@@ -1,0 +1,42 @@
+/* chat.h - from a record's messages to the text that the model reads. */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include "text/jinja.h"
+
+/* How a chat template is found and called; zero is a good start. */
+struct chat_options {
+    const char *dir;           /* model directory; may be NULL when template_file is given */
+    const char *template_file; /* --chat-template FILE; before the directory's own */
+    const char **args; /* --template-arg K=V, n_args of them; V is JSON, else a string */
+    size_t n_args;
+    const char *date; /* --date YYYY-MM-DD[THH:MM:SS]; NULL: the time of chat_open() */
+};
+
+struct chat;
+
+/* Template order: template_file, dir/chat_template.jinja, dir/tokenizer_config.json (a string,
+ * or a list by name: "default").  bos_token, eos_token and the other special tokens come from
+ * tokenizer_config.json and special_tokens_map.json.  NULL with EXIT_CONFIG (no template: says
+ * so), EXIT_USAGE for a bad date or argument. */
+struct chat *chat_open(const struct chat_options *o, struct err *e);
+void chat_free(struct chat *c);
+
+/* Appends the prompt for `messages` (raw JSON array); tools and kwargs raw JSON or n = 0.
+ * EXIT_DATA when the template refuses the messages. */
+int chat_render(const struct chat *c, struct str messages, struct str tools, struct str kwargs,
+                bool add_generation_prompt, struct buf *out, struct err *e) MUST_CHECK;
+
+/* The text that the template writes right after an assistant's answer (for ChatML "<|im_end|>",
+ * perhaps with a line end), found by rendering a probe; n = 0 when there is none.  Label
+ * scoring takes the end token from it.  Borrowed. */
+struct str chat_turn_end(const struct chat *c);
+
+/* A text that tells two templates, dates or arguments apart, for keys and manifests. */
+uint64_t chat_hash(const struct chat *c);
+/* "YYYY-MM-DDTHH:MM:SS", the date in force; borrowed. */
+const char *chat_date(const struct chat *c);
+/* True when the template calls strftime_now, so that the date matters. */
+bool chat_uses_date(const struct chat *c);
+
+#endif

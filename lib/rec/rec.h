@@ -21,6 +21,7 @@ struct rec {
         line; /* the bytes between line ends; borrowed: valid until the next rec_read() */
     struct json_members members; /* in order; empty when fault is set */
     uint64_t number;             /* line in its file, from 1 */
+    uint64_t offset;             /* of the line's first byte in its file */
     const char *file;            /* its file's label, for messages */
     const char
         *fault; /* NULL, or an error type: "bad_json", "bad_utf8", "not_object", "too_long" */
@@ -29,19 +30,27 @@ struct rec {
 
 struct rec_reader;
 
-/* Reads descriptor fd, called `name` in messages.  max_record: longest line taken, in bytes;
- * memory stays in proportion to it.  Blank lines and a UTF-8 BOM at the start are skipped, CRLF
- * and a missing last LF are read. */
+/* Reads descriptor fd, called `name` (borrowed, rec->file too) in messages.  max_record:
+ * longest line taken, in bytes; memory stays in proportion to it.  Blank lines and a UTF-8 BOM
+ * at the start are skipped, CRLF and a missing last LF are read. */
 struct rec_reader *rec_reader_new(int fd, const char *name, size_t max_record);
+/* Before the first read: reads the bytes [from, to) of a file that can be sought, without
+ * moving its file position; `line` is the number of the line that begins at `from`. */
+void rec_reader_range(struct rec_reader *r, uint64_t from, uint64_t to, uint64_t line);
+/* Before the first read: where the first byte that is no blank is a '[', the file is one JSON
+ * array, and each of its elements comes as a record of one line (CR and LF between its tokens
+ * become one space).  What is wrong with the array itself comes as a record with a fault. */
+void rec_reader_arrays(struct rec_reader *r);
 void rec_reader_free(struct rec_reader *r); /* does not close fd */
 
 /* Next record: 1, at the end 0, -1 where reading failed (EXIT_IO). */
 int rec_read(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
-/* True when another line is in memory, so that rec_read() will not wait. */
+/* True when another line is in memory, so that rec_read() will not wait.  (In an array never.)
+ */
 bool rec_ready(const struct rec_reader *r);
 
 /* Lines without validation, for tools that re-read what our own tools wrote: as rec_read, but
- * only line and number are set. */
+ * only line, number, offset and the fault "too_long" are set. */
 int rec_read_line(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
 /* Validates and lists the members of rec->line, as rec_read does. */
 void rec_parse(struct rec *rec);
@@ -79,9 +88,9 @@ enum { REC_INPUT_MAX = 4096 };
 
 /* Appends the member "error": {"stage","type","message"} to a record begun in out. */
 void rec_error(struct buf *out, const char *stage, const char *type, const char *message);
-/* A whole error record for a line with a fault, begun but not ended: {"error":{…,"input":…}},
- * the raw line cut at REC_INPUT_MAX (never inside a character), base64 where it is not UTF-8.
- */
+/* A whole error record for a line with a fault, begun but not ended: {"error":{…,"input":…},
+ * the raw line cut at REC_INPUT_MAX (never inside a character), or "input_base64" where it is
+ * not UTF-8. */
 void rec_begin_fault(struct buf *out, const struct rec *rec, const char *stage);
 /* The whole line for a record that failed at this stage: rec_begin + rec_error + rec_end, or
  * for a record with a fault rec_begin_fault + rec_end. */

@@ -1,0 +1,43 @@
+/* scan.h - the two inner loops that every scanner of this folder shares. */
+#ifndef SCAN_H
+#define SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+static inline bool json_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static inline const char *json_skip_blanks(const char *p, const char *end)
+{
+    while (p < end && json_is_blank(*p))
+        p++;
+    return p;
+}
+
+/* The first byte of a string's inside that is not plain: a quote, a backslash, a control byte
+ * or one over 0x7f (a signed comparison finds the last two together). */
+static inline const char *json_skip_plain(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(' ');
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i odd = _mm_or_si128(_mm_cmplt_epi8(x, space), _mm_cmpeq_epi8(x, quote));
+        int mask = _mm_movemask_epi8(_mm_or_si128(odd, _mm_cmpeq_epi8(x, slash)));
+        if (mask)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+#endif

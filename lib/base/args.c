@@ -79,8 +79,10 @@ static void put_default(struct buf *b, const struct arg *a)
     case ARG_REAL: buf_printf(b, " [%g]", *(double *)a->to); break;
     case ARG_CHOICE: {
         const char *p = a->metavar;
-        for (int i = *(int *)a->to; i > 0 && p; i--)
-            p = strchr(p, '|') + 1;
+        for (int i = *(int *)a->to; i > 0; i--) {
+            p += strcspn(p, "|");
+            p += *p == '|';
+        }
         buf_printf(b, " [%.*s]", (int)strcspn(p, "|"), p);
         break;
     }
@@ -115,13 +117,13 @@ static _Noreturn void print_help(const struct args *a)
     printf("usage: %s %s\n%s\n\n", tool_name, a->usage, a->about);
     for (size_t i = 0; i < a->n; i++) {
         if (a->table[i].kind == ARG_GROUP)
-            printf("\n%s:\n", a->table[i].help);
+            printf("%s%s:\n", i ? "\n" : "", a->table[i].help);
         else
             print_option(&a->table[i]);
     }
     puts("  -h, --help                  show this text\n"
          "  -V, --version               show the version");
-    if (fflush(stdout))
+    if (fflush(stdout) || ferror(stdout))
         die(EXIT_IO, "write <stdout>:");
     exit(EXIT_OK);
 }
@@ -129,7 +131,7 @@ static _Noreturn void print_help(const struct args *a)
 static _Noreturn void print_version(void)
 {
     printf("%s %s\n", tool_name, VERSION);
-    if (fflush(stdout))
+    if (fflush(stdout) || ferror(stdout))
         die(EXIT_IO, "write <stdout>:");
     exit(EXIT_OK);
 }
@@ -250,11 +252,13 @@ static const struct arg *find_long(const struct args *a, const char *name, size_
 static _Noreturn void unknown_long(const struct args *a, const char *name)
 {
     const char *near = NULL;
-    int best = 3;
+    size_t n = strlen(name);
+    int best = n < 4 ? 2 : 3; /* of a short word, two letters changed leave nothing */
     for (size_t i = 0; i < a->n; i++) {
         if (a->table[i].kind == ARG_GROUP)
             continue;
-        int d = distance(name, a->table[i].name);
+        bool begins = n && !strncmp(name, a->table[i].name, n);
+        int d = begins ? 0 : distance(name, a->table[i].name);
         if (d < best) {
             best = d;
             near = a->table[i].name;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,28 @@
 
 const char *tool_name = "millrace";
 
-/* vsnprintf with the trailing-colon rule, and no control bytes in the result. */
+/* Length of the well-formed, printable UTF-8 character at p, 0 if there is none. */
+static size_t printable(const char *p)
+{
+    const unsigned char *s = (const unsigned char *)p;
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 && s[0] != 0x7f;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 0;
+    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    uint32_t c = s[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (s[i] & 0x3f);
+    static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000}; /* U+0080-9F are controls */
+    bool surrogate = c >= 0xd800 && c <= 0xdfff;
+    return c >= least[n] && c <= 0x10ffff && !surrogate ? n : 0;
+}
+
+/* vsnprintf with the trailing-colon rule; what is no printable UTF-8 becomes '?', also the
+ * half of a character that a full dst ends with. */
 static void format_line(char *dst, size_t cap, const char *fmt, va_list ap)
 {
     int saved = errno;
@@ -19,9 +41,12 @@ static void format_line(char *dst, size_t cap, const char *fmt, va_list ap)
     size_t flen = strlen(fmt);
     if (flen && fmt[flen - 1] == ':' && len < cap - 1)
         snprintf(dst + len, cap - len, " %s", strerror(saved));
-    for (char *p = dst; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+    for (char *p = dst; *p;) {
+        size_t k = printable(p);
+        if (!k)
             *p = '?';
+        p += k ? k : 1;
+    }
 }
 
 int err_set(struct err *e, int status, const char *fmt, ...)
@@ -42,19 +67,12 @@ int err_prefix(struct err *e, const char *fmt, ...)
 {
     if (!e)
         return -1;
-    char head[sizeof e->text], text[sizeof e->text];
+    char head[sizeof e->text / 2];
     va_list ap;
     va_start(ap, fmt);
     format_line(head, sizeof head, fmt, ap);
     va_end(ap);
-    memcpy(text, e->text, sizeof text);
-    size_t n = strlen(head);
-    if (n > sizeof text / 2)
-        n = sizeof text / 2;
-    int room = (int)(sizeof e->text - n - sizeof ": ");
-    memcpy(e->text, head, n);
-    snprintf(e->text + n, sizeof e->text - n, ": %.*s", room, text);
-    return -1;
+    return err_set(e, e->status, "%s: %s", head, e->text);
 }
 
 static void vsay(const char *fmt, va_list ap)

@@ -36,7 +36,8 @@ struct err {
 
 /* Fills *e and returns -1, so that `return err_set(e, EXIT_IO, "read %s:", name);` works.
  * A format that ends in ':' gets strerror(errno) appended.  Bytes that would break the line or
- * the terminal are replaced by '?'.  e may be NULL. */
+ * the terminal, or are not UTF-8, are replaced by '?', so that the text can go into a record.
+ * e may be NULL. */
 int err_set(struct err *e, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Puts "what: " in front of the text that is there and returns -1. */
 int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -57,7 +57,7 @@ int file_read(struct buf *b, const char *path, size_t max, struct err *e)
         if (k <= 0) {
             b->p[b->n] = 0;
             if (k < 0)
-                err_set(e, EXIT_IO, "read %s:", path);
+                err_set(e, errno == EISDIR ? EXIT_NOINPUT : EXIT_IO, "read %s:", path);
             close(fd);
             return k < 0 ? -1 : 0;
         }
@@ -80,9 +80,9 @@ int file_open_input(const char *path, struct err *e)
         return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0)
         return err_set(e, EXIT_NOINPUT, "open %s:", path);
-    if (S_ISDIR(st.st_mode)) {
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         close(fd);
         return err_set(e, EXIT_NOINPUT, "open %s: is a directory", path);
     }
@@ -165,19 +165,30 @@ int file_commit(int fd, const char *part, const char *path, struct err *e)
     return sync_folder(path, e);
 }
 
+static int write_close(int fd, struct str bytes, const char *name, const char *commit_to,
+                       struct err *e)
+{
+    if (fd < 0)
+        return err_set(e, EXIT_IO, "open %s:", name);
+    int rc = write_all(fd, bytes.p, bytes.n, name, e);
+    if (rc == 0 && commit_to)
+        rc = file_commit(fd, name, commit_to, e);
+    if (close(fd) < 0 && rc == 0)
+        rc = err_set(e, EXIT_IO, "close %s:", name);
+    return rc;
+}
+
 int file_write_atomic(const char *path, struct str bytes, struct err *e)
 {
+    struct stat st;
+    /* A rename would put a file in the place of /dev/null, /dev/stdout or a FIFO. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return write_close(open(path, O_WRONLY | O_CLOEXEC), bytes, path, NULL, e);
     char *part = file_part_name(path);
-    int rc = -1;
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0) {
-        err_set(e, EXIT_IO, "open %s:", part);
-    } else {
-        if (write_all(fd, bytes.p, bytes.n, part, e) == 0)
-            rc = file_commit(fd, part, path, e);
-        if (close(fd) < 0 && rc == 0)
-            rc = err_set(e, EXIT_IO, "close %s:", part);
-    }
+    int rc = write_close(fd, bytes, part, path, e);
+    if (rc < 0 && fd >= 0)
+        unlink(part);
     free(part);
     return rc;
 }

@@ -39,7 +39,7 @@ int out_close(struct out *o, struct err *e) MUST_CHECK;
 char *file_part_name(const char *path);
 /* fsync(fd), rename part to path, fsync the folder.  fd stays open. */
 int file_commit(int fd, const char *part, const char *path, struct err *e) MUST_CHECK;
-/* Writes the bytes to path + ".part" and commits. */
+/* Writes the bytes to path + ".part" and commits; a device or FIFO is written to as it is. */
 int file_write_atomic(const char *path, struct str bytes, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,0 +1,200 @@
+/* job.c - one request's life: pages, prompt in chunks, answer token by token. */
+#include "infer/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t pages_for(int32_t tokens)
+{
+    return (tokens + KV_PAGE - 1) / KV_PAGE;
+}
+
+static bool is_greedy(const struct infer_request *r)
+{
+    return r->temperature < INFER_GREEDY_BELOW;
+}
+
+static int32_t answer_limit(const struct infer *f, const struct infer_request *r)
+{
+    int32_t room = f->info.context - r->n_prompt;
+    return r->n_choices ? 0 : r->max_tokens < room ? r->max_tokens : room;
+}
+
+/* Tokens whose keys and values are stored: an answer's last token is not. */
+static int32_t stored_tokens(const struct infer *f, const struct infer_request *r)
+{
+    int32_t limit = answer_limit(f, r);
+    return r->n_prompt + (limit ? limit - 1 : 0);
+}
+
+/* ---- what can never be answered -------------------------------------------- */
+
+static int check_ids(const struct infer *f, const int32_t *ids, int32_t n, const char *what,
+                     struct err *e)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= f->info.vocab)
+            return err_set(e, EXIT_DATA, "%s has id %d; the model's ids are 0 to %d", what,
+                           (int)ids[i], (int)f->info.vocab - 1);
+    return 0;
+}
+
+int job_check(const struct infer *f, const struct infer_request *r, struct err *e)
+{
+    if (r->n_prompt < 1)
+        return err_set(e, EXIT_DATA, "the prompt has no tokens");
+    int32_t more = r->n_choices ? labels_longest(r) : r->max_tokens ? 1 : 0;
+    if ((int64_t)r->n_prompt + more > f->info.context)
+        return err_set(
+            e, EXIT_DATA,
+            "the prompt's %d tokens and %d more do not fit the model's context of %d",
+            (int)r->n_prompt, (int)more, (int)f->info.context);
+    if (check_ids(f, r->prompt, r->n_prompt, "the prompt", e) < 0)
+        return -1;
+    for (int32_t i = 0; i < r->n_choices; i++) {
+        if (r->choices[i].n < 1)
+            return err_set(e, EXIT_DATA, "a choice has no tokens");
+        if (check_ids(f, r->choices[i].ids, r->choices[i].n, "a choice", e) < 0)
+            return -1;
+    }
+    int32_t pages = pages_for(stored_tokens(f, r)) + labels_pages(r);
+    if (pages > f->pages.n)
+        return err_set(e, EXIT_DATA,
+                       "prompt and answer need key-value memory for %lld tokens; there is room "
+                       "for %lld",
+                       (long long)pages * KV_PAGE, (long long)f->pages.n * KV_PAGE);
+    return 0;
+}
+
+/* ---- beginning and end ------------------------------------------------------ */
+
+struct job *job_new(struct infer *f, const struct infer_request *r)
+{
+    struct job *j = xcalloc(1, sizeof *j);
+    j->r = *r;
+    j->limit = answer_limit(f, r);
+    j->finish = r->n_choices ? INFER_CHOICE : INFER_LENGTH;
+    j->ids = xcalloc((size_t)j->limit, sizeof *j->ids);
+    j->logprobs = xcalloc((size_t)j->limit, sizeof *j->logprobs);
+    if (r->prompt_logprobs)
+        j->prompt_logprobs = xcalloc((size_t)r->n_prompt, sizeof *j->prompt_logprobs);
+    if (r->n_choices)
+        labels_init(j);
+    return j;
+}
+
+void job_free(struct infer *f, struct job *j)
+{
+    labels_release(f, j);
+    seq_release(&j->seq, &f->pages);
+    free(j->ids);
+    free(j->logprobs);
+    free(j->prompt_logprobs);
+    free(j);
+}
+
+bool job_start(struct infer *f, struct job *j)
+{
+    int32_t n = pages_for(stored_tokens(f, &j->r));
+    int32_t promise = labels_pages(&j->r);
+    if (n + promise > pages_available(&f->pages))
+        return false;
+    seq_init(&j->seq, n);
+    for (int32_t i = 0; i < n; i++)
+        j->seq.pages[i] = pages_take(&f->pages);
+    j->promise = j->promised = promise;
+    f->pages.promised += promise;
+    j->state = JOB_PROMPT;
+    return true;
+}
+
+/* ---- into a forward --------------------------------------------------------- */
+
+static void plan_next_row(struct infer *f, struct job *j, int32_t token)
+{
+    bool best = !j->r.n_choices && is_greedy(&j->r);
+    plan_row(&f->plan, best ? ROW_BEST : ROW_LOGITS, (struct row){.token = token, .job = j});
+}
+
+/* Only the last token's row is read, unless the prompt's own log-probabilities are wanted: then
+ * every row tells the log-probability of the token after it. */
+void job_plan_prompt(struct infer *f, struct job *j)
+{
+    struct plan *p = &f->plan;
+    int32_t left = j->r.n_prompt - j->seq.done;
+    int32_t n = left < plan_room(p) ? left : plan_room(p);
+    bool wants_next = j->r.n_choices || j->limit;
+    if (j->r.prompt_logprobs && n > plan_rows_room(p))
+        n = plan_rows_room(p);
+    else if (n == left && wants_next && plan_rows_room(p) < 1)
+        n--; /* the last token waits for a forward that has a row for it */
+    if (n < 1)
+        return;
+    int32_t start = j->seq.done;
+    int32_t first = plan_tokens(p, &j->seq, j->r.prompt + start, n);
+    if (j->r.prompt_logprobs)
+        for (int32_t i = 0; i < n && start + i + 1 < j->r.n_prompt; i++)
+            plan_row(p, ROW_LOGPROB,
+                     (struct row){.token = first + i,
+                                  .job = j,
+                                  .target = j->r.prompt[start + i + 1],
+                                  .to = j->prompt_logprobs + start + i});
+    if (n == left && wants_next)
+        plan_next_row(f, j, first + n - 1);
+}
+
+void job_plan_answer(struct infer *f, struct job *j)
+{
+    if (plan_room(&f->plan) < 1 || plan_rows_room(&f->plan) < 1)
+        return;
+    plan_next_row(f, j, plan_tokens(&f->plan, &j->seq, &j->ids[j->n - 1], 1));
+}
+
+/* ---- out of a forward ------------------------------------------------------- */
+
+static bool is_stop(const struct infer_request *r, int32_t id)
+{
+    for (int32_t i = 0; i < r->n_stop; i++)
+        if (r->stop[i] == id)
+            return true;
+    return false;
+}
+
+void job_take(struct infer *f, struct job *j, int32_t id, float logprob)
+{
+    j->ids[j->n] = id;
+    j->logprobs[j->n++] = logprob;
+    f->stats.generated_tokens++;
+    j->state = JOB_ANSWER;
+    if (is_stop(&j->r, id)) {
+        j->finish = INFER_STOP;
+        j->state = JOB_DONE;
+    } else if (j->n == j->limit) {
+        j->state = JOB_DONE;
+    }
+}
+
+void job_logits(struct infer *f, struct job *j, const float *logits)
+{
+    const struct infer_request *r = &j->r;
+    int32_t vocab = f->info.vocab;
+    if (r->n_choices) {
+        labels_first(f, j, logits);
+        return;
+    }
+    double lse = logits_lse(logits, vocab);
+    struct sample_key key = {r->seed, r->source, r->repetition, r->sample, (uint64_t)j->n};
+    struct sampling s = {r->temperature, r->top_p, r->top_k};
+    memcpy(f->filtered, logits, (size_t)vocab * sizeof *logits);
+    sample_filter(f->sampling, &s, f->filtered, vocab);
+    int32_t id = sample_pick(f->filtered, vocab, sample_uniform(&key));
+    job_take(f, j, id, (float)((double)logits[id] - lse));
+}
+
+void job_settle(struct infer *f, struct job *j)
+{
+    if (j->state == JOB_LABELS)
+        labels_settle(f, j);
+    else if (j->state == JOB_PROMPT && j->seq.done == j->r.n_prompt)
+        j->state = JOB_DONE; /* nothing was to be generated */
+}

@@ -1,0 +1,102 @@
+/* plan.c - one forward being put together. */
+#include "infer/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void seq_init(struct seq *s, int32_t n_pages)
+{
+    *s = (struct seq){.pages = xcalloc((size_t)n_pages, sizeof *s->pages), .n_pages = n_pages};
+}
+
+void seq_release(struct seq *s, struct pages *p)
+{
+    for (int32_t i = 0; i < s->n_pages; i++)
+        pages_drop(p, s->pages[i]);
+    free(s->pages);
+    *s = (struct seq){0};
+}
+
+void plan_init(struct plan *p, int32_t max_tokens, int32_t max_rows)
+{
+    *p = (struct plan){.max_tokens = max_tokens, .max_rows = max_rows};
+    p->ids = xcalloc((size_t)max_tokens, sizeof *p->ids);
+    p->pos = xcalloc((size_t)max_tokens, sizeof *p->pos);
+    p->row_tokens = xcalloc((size_t)max_rows, sizeof *p->row_tokens);
+}
+
+void plan_release(struct plan *p)
+{
+    free(p->ids);
+    free(p->pos);
+    free(p->spans);
+    free(p->pages);
+    free(p->row_tokens);
+    for (int k = 0; k < ROW_KINDS; k++)
+        free(p->rows[k].v);
+    *p = (struct plan){0};
+}
+
+void plan_clear(struct plan *p)
+{
+    p->tokens = p->n_rows = 0;
+    p->n_spans = p->n_pages = 0;
+    for (int k = 0; k < ROW_KINDS; k++)
+        p->rows[k].n = 0;
+}
+
+int32_t plan_tokens(struct plan *p, struct seq *s, const int32_t *ids, int32_t n)
+{
+    int32_t first = p->tokens;
+    size_t used = (size_t)((s->done + n - 1) / KV_PAGE + 1);
+    if (n < 1 || n > plan_room(p) || used > (size_t)s->n_pages)
+        BUG("%d tokens do not fit a forward or their pages", (int)n);
+    memcpy(p->ids + first, ids, (size_t)n * sizeof *ids);
+    for (int32_t i = 0; i < n; i++)
+        p->pos[first + i] = s->done + i;
+    GROW(p->spans, p->cap_spans, p->n_spans + 1);
+    p->spans[p->n_spans++] = (struct span){first, n, s->done, (int32_t)p->n_pages};
+    GROW(p->pages, p->cap_pages, p->n_pages + used);
+    memcpy(p->pages + p->n_pages, s->pages, used * sizeof *p->pages);
+    p->n_pages += used;
+    p->tokens += n;
+    s->done += n;
+    return first;
+}
+
+void plan_row(struct plan *p, enum row_kind kind, struct row row)
+{
+    struct rows *r = &p->rows[kind];
+    if (plan_rows_room(p) < 1)
+        BUG("too many rows in a forward");
+    GROW(r->v, r->cap, r->n + 1);
+    r->v[r->n++] = row;
+    p->n_rows++;
+}
+
+int32_t plan_first_row(const struct plan *p, enum row_kind kind)
+{
+    size_t n = 0;
+    for (int k = 0; k < (int)kind; k++)
+        n += p->rows[k].n;
+    return (int32_t)n;
+}
+
+struct batch plan_batch(struct plan *p)
+{
+    int32_t n = 0;
+    for (int k = 0; k < ROW_KINDS; k++)
+        for (size_t i = 0; i < p->rows[k].n; i++)
+            p->row_tokens[n++] = p->rows[k].v[i].token;
+    return (struct batch){
+        .ids = p->ids,
+        .pos = p->pos,
+        .tokens = p->tokens,
+        .spans = p->spans,
+        .n_spans = (int32_t)p->n_spans,
+        .pages = p->pages,
+        .n_pages = (int32_t)p->n_pages,
+        .rows = p->row_tokens,
+        .n_rows = n,
+    };
+}

@@ -1,0 +1,97 @@
+/* sched.h - the requests in flight and where each of them stands.  Private to lib/infer. */
+#ifndef SCHED_H
+#define SCHED_H
+
+#include "infer/infer.h"
+#include "infer/pages.h"
+#include "infer/plan.h"
+#include "infer/sample.h"
+
+/* A label behind the prompt: it shares the prompt's full pages, has a copy of the last partial
+ * one, and gives its pages back when it has been scored. */
+struct branch {
+    enum { BRANCH_WAITING, BRANCH_RUNNING, BRANCH_DONE } state;
+    struct seq seq;
+    int32_t own;     /* pages that are not the prompt's */
+    float *logprobs; /* [choice.n] */
+};
+
+enum job_state {
+    JOB_WAITING, /* for pages */
+    JOB_PROMPT,  /* the prompt is being computed */
+    JOB_ANSWER,  /* one token a forward */
+    JOB_LABELS,  /* the prompt is there, its labels are being scored */
+    JOB_DONE,
+};
+
+/* A request in flight. */
+struct job {
+    struct infer_request r;
+    enum job_state state;
+    struct seq seq; /* the prompt, then the answer */
+
+    /* the answer */
+    int32_t limit; /* most tokens */
+    enum infer_finish finish;
+    int32_t *ids;
+    float *logprobs;
+    int32_t n;
+    float *prompt_logprobs;
+
+    /* labels */
+    struct branch *branches; /* [n_choices] */
+    float *branch_logprobs;  /* of all branches, end to end */
+    double *scores;          /* [n_choices] */
+    int32_t branches_left, best;
+    int32_t promise;  /* pages that the largest branch needs, promised to this job … */
+    int32_t promised; /* … and not in use by a branch now */
+};
+
+struct infer {
+    struct model *model;
+    struct infer_config config;
+    struct model_info info;
+    struct pages pages;
+    struct plan plan;
+    struct job **jobs; /* [max_requests], oldest first */
+    int32_t n_jobs;
+    float *logits;   /* [LOGIT_ROWS, vocab] */
+    float *filtered; /* [vocab] */
+    float *row_logprobs;
+    int32_t *row_ids; /* [head_rows] */
+    struct sample_work *sampling;
+    struct infer_stats stats;
+};
+
+/* Logits that are on the host at a time. */
+enum { LOGIT_ROWS = 16 };
+
+/* ---- job.c: one request's life ---- */
+
+struct job *job_new(struct infer *f, const struct infer_request *r);
+void job_free(struct infer *f, struct job *j);
+/* Why the request can never be answered: -1 with EXIT_DATA. */
+int job_check(const struct infer *f, const struct infer_request *r, struct err *e) MUST_CHECK;
+/* Takes the pages that the job needs to the end; false while there are too few. */
+bool job_start(struct infer *f, struct job *j);
+/* Puts as much of the job's work into the plan as fits. */
+void job_plan_prompt(struct infer *f, struct job *j);
+void job_plan_answer(struct infer *f, struct job *j);
+/* The next token of the answer has been chosen. */
+void job_take(struct infer *f, struct job *j, int32_t id, float logprob);
+/* The next token's logits are there: draws, or scores the labels' first tokens. */
+void job_logits(struct infer *f, struct job *j, const float *logits);
+/* After a forward: what it completed. */
+void job_settle(struct infer *f, struct job *j);
+
+/* ---- labels.c: choices behind a prompt ---- */
+
+int32_t labels_pages(const struct infer_request *r); /* that the largest branch needs */
+int32_t labels_longest(const struct infer_request *r);
+void labels_init(struct job *j);
+void labels_first(struct infer *f, struct job *j, const float *logits);
+void labels_plan(struct infer *f, struct job *j);
+void labels_settle(struct infer *f, struct job *j);
+void labels_release(struct infer *f, struct job *j);
+
+#endif

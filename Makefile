@@ -69,27 +69,36 @@ ISA_O := $(filter-out $(OBJ),$(LIB_O))
 DIRS := $(sort $(dir $(OBJ) $(ISA_O)) $(BIN)/ $B/unit/ $B/golden/)
 $(DIRS):
 	mkdir -p $@
-$(OBJ): $B/%.o: %.c $B/flags | $(DIRS)
+$(OBJ): $B/%.o: %.c $B/flags | $(DIRS) $B/found
 	$C -MMD -MP -c $< -o $@
 define isa_rule
-$(ISA_C:%.c=$B/$1/%.o): $B/$1/%.o: %.c $B/flags | $(DIRS)
+$(ISA_C:%.c=$B/$1/%.o): $B/$1/%.o: %.c $B/flags | $(DIRS) $B/found
 	$$C -O3 $$(ISA.$1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$i)))
 -include $(OBJ:.o=.d) $(ISA_O:.o=.d)
+
+# A missing library is named with the package that brings it, before the compiler stumbles.
+$B/found: | $(DIRS) $(filter deps,$(MAKECMDGOALS))
+	@for h in jansson pcre2 utf8proc; do \
+	  echo "#include <$$h.h>" | $(CC) $(CFLAGS) -DPCRE2_CODE_UNIT_WIDTH=8 -E - >/dev/null 2>&1 || \
+	    { echo "make: $$h.h is missing; run 'make deps', or install lib$$h-dev" >&2; exit 69; }; done; touch $@
 
 # Rebuilt only when the command line changes, so that CFLAGS=... is never half applied.
 $B/flags: FORCE | $(DIRS)
 	@echo '$(subst ','\'',$C)' | cmp -s - $@ || echo '$(subst ','\'',$C)' > $@
 
 # ---- checks ----------------------------------------------------------------
-test: all $(UNITS) test-golden  ## unit tests, goldens, then bats on the tools
-	for u in $(UNITS); do $$u; done
-	PATH="$(abspath $(BIN)):$$PATH" bats tests
 GOLDEN   ?= ../shared/golden
 MATERIAL ?= ../shared/material
+RUN_TESTS = GOLDEN='$(GOLDEN)' MATERIAL='$(MATERIAL)' tests/run.sh
+
+test: all $(UNITS) $(GOLDS)     ## unit tests, goldens, then the tools
+	$(RUN_TESTS) '$(abspath $(BIN))' $(UNITS) -- $(GOLDS)
+test-code: $(UNITS) $(GOLDS)    ## unit tests and goldens alone; for VARIANT=asan
+	$(RUN_TESTS) '' $(UNITS) -- $(GOLDS)
 test-golden: $(GOLDS)           ## golden runners on GOLDEN=DIR MATERIAL=DIR
-	@rc=0; for g in $(GOLDS); do $$g '$(GOLDEN)' '$(MATERIAL)' || rc=1; done; exit $$rc
+	$(RUN_TESTS) '' -- $(GOLDS)
 lint:                           ## layers, formatting, shell scripts, man pages, sizes
 	tests/lint.sh
 install: all                    ## install tools and man pages under PREFIX
@@ -97,10 +106,14 @@ install: all                    ## install tools and man pages under PREFIX
 	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+deps:                           ## install the Debian packages that this needs
+	pipelines/deps.sh
+doctor:                         ## say what this machine has
+	@pipelines/doctor.sh $(MODEL)
 clean:                          ## remove build/ and bin/
 	rm -rf build bin
 help:                           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-.PHONY: all test test-golden lint install clean help FORCE
+.PHONY: all deps doctor test test-code test-golden lint install clean help FORCE
 
 -include $(wildcard pipelines/*.mk)

@@ -1,0 +1,88 @@
+# run.mk - the main job: every record of a data set answered, scored and put in order.
+#
+#   make run DATA=unified GPUS=4 MAX=100
+#
+# One rule per shard; each is a pipe that a user could type (make -n run prints it).
+
+# A name under data/, or a path of a .jsonl or .json file
+DATA     ?= canned_50_quick
+MODEL    ?= data/models/router
+TEMPLATE ?=
+STRATEGY ?=
+# gpu-infer processes side by side, one per device; slices of the CPU's cores where there is no GPU
+GPUS     ?= 1
+# the first MAX records; all where it is empty
+MAX      ?=
+# members to score against
+GOLD     ?= label
+GROUP    ?=
+# more options for gpu-infer, such as --choices a,b,c
+INFER    ?=
+# 1 starts over
+FRESH    ?=
+RUN      ?= run
+
+# Everything below is read only for these goals, so that other targets never see its errors.
+ifneq ($(filter run shards prompts shard-%,$(MAKECMDGOALS)),)
+
+# Targets and shell words are made of these, so odd characters are refused rather than quoted.
+run.odd := ' " ` $$ \ * ? [ ] { } ( ) < > | & ; ! ~ % : = #
+run.check = $(if $(word 2,$($1)),$(error $1: '$($1)' has a blank; use a path without blanks))$(strip \
+  $(foreach c,$(run.odd),$(if $(findstring $c,$($1)),$(error $1: '$($1)' has a '$c'; use a plainer path))))
+$(foreach v,DATA MODEL TEMPLATE STRATEGY GPUS MAX GOLD GROUP RUN,$(call run.check,$v))
+$(if $(shell [[ '$(GPUS)' =~ ^[1-9][0-9]{0,3}$$ ]] || echo bad),$(error GPUS: must be 1 to 9999, not '$(GPUS)'))
+$(if $(shell [[ '$(MAX)' =~ ^[0-9]*$$ ]] || echo bad),$(error MAX: must be a number of records, not '$(MAX)'))
+
+run.data := $(if $(findstring /,$(DATA))$(filter %.jsonl %.json,$(DATA)),$(DATA),data/$(DATA).jsonl)
+$(if $(wildcard $(run.data)),,$(error DATA: $(run.data) does not exist; there are: $(patsubst \
+  data/%.jsonl,%,$(wildcard data/*.jsonl))))
+$(if $(wildcard $(MODEL)/config.json),,$(error MODEL: $(MODEL) is not a model directory (no config.json in it)))
+run.template := $(or $(TEMPLATE),data/templates/combined_v1.json)
+$(if $(wildcard $(run.template)),,$(error TEMPLATE: $(run.template) does not exist))
+run.strategy := $(or $(STRATEGY),$(if $(TEMPLATE),,combined_optimized))
+
+# NAME is DATA, plus STRATEGY and MODEL where they were given.
+run.given = $(if $(filter-out undefined default file,$(origin $1)),$(if $($1),-$(notdir $(patsubst %/,%,$($1)))))
+NAME := $(basename $(notdir $(run.data)))$(call run.given,STRATEGY)$(call run.given,MODEL)
+O := $(RUN)/$(NAME)
+
+export PATH := $(abspath $(BIN)):$(PATH)
+run.ids   := $(shell seq 0 $$(($(GPUS) - 1)))
+run.limit := $(if $(MAX),--limit $(MAX))
+run.render = render-prompt -q -t $(run.template) $(run.strategy:%=-s %)
+
+run: all $O/metrics.json        ## the main job: DATA= MODEL= TEMPLATE= STRATEGY= GPUS= MAX= GOLD= GROUP=
+	@pipelines/summary.sh $O
+
+$O/:
+	mkdir -p $@
+
+# What the answers depend on.  A difference under one NAME is refused before anything runs.
+$O/manifest.json: FORCE | all $O/
+	@$(if $(FRESH),rm -f $O/out-* $O/manifest.json $O/results.jsonl;) \
+	pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
+
+# How many records, and what to score: may change from call to call.
+$O/limit: FORCE | $O/
+	@echo 'max=$(MAX)' | cmp -s - $@ || echo 'max=$(MAX)' > $@
+$O/score: FORCE | $O/
+	@echo 'gold=$(GOLD) group=$(GROUP)' | cmp -s - $@ || echo 'gold=$(GOLD) group=$(GROUP)' > $@
+
+$O/results.jsonl: $(run.data) $O/manifest.json $O/limit
+	+@$(MAKE) --no-print-directory -j$(GPUS) shards
+	gather --expect $$(shard -q $(run.limit) $(run.data) | wc -l) --errors $O/errors.jsonl -o $@ $$(ls $O/out-*.jsonl)
+
+shards: $(run.ids:%=shard-%)
+$(run.ids:%=shard-%): shard-%: $O/manifest.json
+	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*.jsonl*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -m $(MODEL) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
+
+$O/metrics.json: $O/results.jsonl $O/score
+	score --gold $(GOLD) $(GROUP:%=--group %) -o $@ $O/results.jsonl
+
+# For looking at: what the model is asked.
+prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/prompts.jsonl
+	shard -q $(run.limit) $(run.data) | $(run.render) --chat $(MODEL) > $O/prompts.jsonl
+	@echo $O/prompts.jsonl
+
+.PHONY: run shards prompts $(run.ids:%=shard-%)
+endif

@@ -12,6 +12,8 @@ struct strategies;
  * not match, or a form that we refuse (positions, conversions, format specs, attributes, blanks
  * in a name), is told with strategy and column before any record is read.  EXIT_CONFIG. */
 struct strategies *strategies_load(const char *path, struct err *e);
+/* The same from memory; name is for messages. */
+struct strategies *strategies_parse(const char *name, struct str json, struct err *e);
 void strategies_free(struct strategies *s);
 
 size_t strategies_count(const struct strategies *s);
@@ -20,7 +22,8 @@ const char *strategy_description(const struct strategies *s, size_t i); /* "" wh
 /* Index by name; -1 with EXIT_USAGE naming those that exist.  name NULL: the only one there is.
  */
 int strategy_find(const struct strategies *s, const char *name, struct err *e) MUST_CHECK;
-/* Raw JSON of the strategy's "parameters", n = 0 when none; borrowed. */
+/* The strategy's "parameters" as JSON on one line, numbers as written; n = 0 when there are
+ * none; borrowed. */
 struct str strategy_params(const struct strategies *s, size_t i);
 
 /* --set FIELD=VALUE: a value for a field that the record lacks or has. */
@@ -36,5 +39,10 @@ struct field_value {
 int strategy_render(const struct strategies *s, size_t i, const struct rec *rec,
                     const struct field_value *set, size_t n_set, struct buf *out,
                     const char **type, struct err *e) MUST_CHECK;
+
+/* Makes a training record's messages of those that strategy_render() appended: adds the
+ * assistant's turn with the field's text.  Fails as strategy_render() does. */
+int strategy_add_answer(const struct rec *rec, const char *field, struct buf *messages,
+                        const char **type, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,0 +1,243 @@
+#!/usr/bin/env bats
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    # 6 records: 3 right, 1 wrong, 1 unparsed, 1 error.
+    cat > r.jsonl <<'EOF'
+{"id":1,"label":"billing","channel":"email","response":{"text":" Billing\n"}}
+{"id":2,"label":"shipping","channel":"chat","response":{"text":"no idea","label":"shipping"}}
+{"id":3,"label":"account","channel":"email","response":{"text":"I think account"}}
+{"id":4,"label":"account","channel":"chat","response":{"text":"billing"}}
+{"id":5,"label":"account","channel":"chat","error":{"stage":"gpu-infer","type":"too_long","message":"m"}}
+{"id":6,"label":"account","channel":"chat","response":{"text":"ACCOUNT"}}
+EOF
+}
+
+# One figure of the JSON object.
+figure() {
+    score --json "${@:2}" 2> err | jq -c "$1"
+}
+
+@test "score: both conventions, unparsed and errors apart" {
+    [ "$(figure '[.records,.scored,.unparsed,.errors,.missing_gold]' r.jsonl)" = "[6,6,2,1,0]" ]
+    [ "$(figure '[.drop.n,.drop.accuracy,.wrong.n,.wrong.accuracy]' r.jsonl)" = "[4,0.75,6,0.5]" ]
+    [ "$(figure .labels r.jsonl)" = '["account","billing","shipping"]' ]
+    [ "$(figure .drop.confusion r.jsonl)" = "[[1,1,0],[0,1,0],[0,0,1]]" ]
+    [ "$(figure .wrong.confusion r.jsonl)" = "[[1,1,0,2],[0,1,0,0],[0,0,1,0],[0,0,0,0]]" ]
+    [ "$(figure '.wrong.per_label.account|[.precision,.recall,.support,.predicted]' r.jsonl)" = "[1,0.25,4,1]" ]
+}
+
+@test "score: the table is the default and fits a screen" {
+    score --group channel r.jsonl > out 2> err
+    [ "$(wc -l < out)" -le 24 ]
+    [ "$(awk 'length > 80' out | wc -l)" -eq 0 ]
+    grep -q '^6 records: 6 scored, 2 unparsed, 1 errors, 0 left out$' out
+    grep -q '^wrong .* 6 .*0\.5000' out
+    grep -q '^chat  *4 ' out
+    [ "$(cat err)" = "score: 6 records, 3 right of 6, 2 unparsed" ]
+}
+
+@test "score: rates of a group about the positive label" {
+    run figure '.wrong.groups.chat|[.n,.tp,.fp,.tn,.fn,.fpr,.fnr]' --group channel --positive Account r.jsonl
+    [ "$output" = "[4,1,0,1,2,0,0.6666666666666666]" ]
+    run figure '[.positive,.group]' --group channel --positive Account r.jsonl
+    [ "$output" = '["account","channel"]' ]
+}
+
+@test "score: of two labels the second is the positive one" {
+    printf '{"label":"%s","response":{"text":"%s"}}\n' no yes no no yes yes > two.jsonl
+    [ "$(figure '[.positive,.wrong.fpr,.wrong.fnr]' two.jsonl)" = '["yes",0.5,0]' ]
+    [ "$(figure '[.positive,.wrong.fpr,.wrong.fnr]' --labels yes,no two.jsonl)" = '["no",0,0.5]' ]
+}
+
+@test "score: a rate without a denominator is null" {
+    echo '{"label":"a","g":1,"response":{"text":"a"}}' > one.jsonl
+    run figure '.wrong.groups["1"]|[.fpr,.fnr]' --labels a,b --positive b --group g one.jsonl
+    [ "$output" = "[0,null]" ]
+}
+
+@test "score: fields by dotted path, numbers and booleans as text" {
+    cat > p.jsonl <<'EOF'
+{"meta":{"gold":1},"response":{"text":"{}","parsed":{"x":{"y":"1"}}}}
+{"meta":{"gold":true},"response":{"text":"{}","parsed":{"x":{"y":true}}}}
+{"meta":{"gold":true},"response":{"text":"true"}}
+EOF
+    run figure '[.wrong.n,.wrong.correct,.unparsed]' --gold meta.gold --pred response.parsed.x.y p.jsonl
+    [ "$output" = "[3,2,1]" ]
+    echo '{"a.b":"x","a":{"b":"y"},"response":{"text":"X"}}' > q.jsonl
+    [ "$(figure .labels --gold a.b q.jsonl)" = '["x"]' ]
+}
+
+@test "score: choices and scores name labels that no gold value has" {
+    cat > c.jsonl <<'EOF'
+{"label":"a","params":{"choices":["a","B",[7,8]]},"response":{"text":"b"}}
+{"label":"a","response":{"label":"a","text":"a","scores":[{"label":"a","prob":1},{"label":"c","prob":0}]}}
+EOF
+    [ "$(figure '[.labels,.unparsed]' c.jsonl)" = '[["B","a","c"],0]' ]
+}
+
+@test "score: without --labels an answer counts though its label is seen later" {
+    printf '{"label":"a","response":{"text":"b"}}\n{"label":"b","response":{"text":"b"}}\n' > l.jsonl
+    [ "$(figure .drop.confusion l.jsonl)" = "[[0,1],[0,1]]" ]
+}
+
+@test "score: texts match case folded and trimmed, as wholes" {
+    printf '{"label":"%s","response":{"text":"%s"}}\n' \
+        Straße STRASSE été '\tE\u0301T\u00c9\u00a0' ship shipping > f.jsonl
+    [ "$(figure '[.wrong.correct,.unparsed]' --labels Straße,été,ship f.jsonl)" = "[2,1]" ]
+}
+
+@test "score: a missing gold label is left out and named" {
+    sed -i 's/"label":"account",//' r.jsonl
+    run score r.jsonl
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'score: r.jsonl:3: no gold label in "label"; 4 of 6 records left out'* ]]
+    [ "$(figure '[.scored,.missing_gold]' r.jsonl)" = "[2,4]" ]
+    run score --strict r.jsonl
+    [ "$status" -eq 65 ]
+    [ "$output" = 'score: r.jsonl:3: no gold label in "label"' ]
+}
+
+@test "score: a gold label outside --labels is left out and named" {
+    run score --labels billing,shipping r.jsonl
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'r.jsonl:3: gold label "account" is not in --labels; 4 of 6'* ]]
+    [ "$(figure .unknown_gold --labels billing,shipping r.jsonl)" = 4 ]
+    run score --strict --labels billing,shipping r.jsonl
+    [ "$status" -eq 65 ]
+}
+
+@test "score: records without any answer are told" {
+    echo '{"label":"a"}' > n.jsonl
+    run score n.jsonl
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"no record has an answer in"* ]]
+    run score --group region n.jsonl
+    [[ "$output" == *'no record has a group in "region"'* ]]
+}
+
+@test "score: not JSON on line 3 names line 3" {
+    sed -i '3s/.*/{"label":/' r.jsonl
+    run score r.jsonl
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"r.jsonl:3:"*"1 of 6 records left out"* ]]
+    [ "$(figure '[.records,.scored,.bad_records]' r.jsonl)" = "[6,5,1]" ]
+    run score --strict r.jsonl
+    [ "$status" -eq 65 ]
+    [[ "$output" == *"r.jsonl:3:"* ]]
+}
+
+@test "score: empty input" {
+    run figure '[.records,.labels,.wrong.n,.wrong.accuracy]' /dev/null
+    [ "$output" = "[0,[],0,null]" ]
+    run score --group g < /dev/null
+    [ "$status" -eq 0 ]
+}
+
+@test "score: no final newline, several files, stdin as -" {
+    printf %s "$(cat r.jsonl)" > s.jsonl
+    [ "$(figure .scored s.jsonl)" = 6 ]
+    [ "$(figure .scored s.jsonl r.jsonl)" = 12 ]
+    [ "$(figure .scored r.jsonl - < s.jsonl)" = 12 ]
+    [ "$(figure .scored < s.jsonl)" = 6 ]
+}
+
+@test "score: one huge line, and one over --max-record" {
+    { printf '{"label":"a","x":"'; head -c 3000000 /dev/zero | tr '\0' x; printf '","response":{"text":"a"}}\n'; } > h.jsonl
+    [ "$(figure '[.scored,.wrong.correct]' h.jsonl)" = "[1,1]" ]
+    cat r.jsonl >> h.jsonl
+    [ "$(figure '[.scored,.bad_records]' --max-record 1M h.jsonl)" = "[6,1]" ]
+}
+
+@test "score: a NUL byte makes a bad record, an escaped one is text" {
+    printf '{"label":"a\0b"}\n' > z.jsonl
+    [ "$(figure .bad_records z.jsonl)" = 1 ]
+    echo '{"label":"a\u0000b","response":{"text":"A\u0000b"}}' > z.jsonl
+    [ "$(figure '[.labels,.wrong.correct]' z.jsonl)" = '[["a\u0000b"],1]' ]
+}
+
+@test "score: labels and groups with quotes stay JSON" {
+    echo '{"label":"a\"\n","g":"\\","response":{"text":"x"}}' > q.jsonl
+    run figure '[.labels[0],(.wrong.groups|keys[0])]' --group g q.jsonl
+    [ "$output" = '["a\"","\\"]' ]
+}
+
+@test "score: the order of the records does not change a figure" {
+    score --json --group channel r.jsonl > a 2> err
+    tac r.jsonl > t.jsonl
+    score --json --group channel t.jsonl > b 2> err
+    cmp a b
+}
+
+@test "score: -o writes the JSON whole, beside the table" {
+    score -o m.json --group channel r.jsonl > table 2> err
+    score --json --group channel r.jsonl > j 2> err
+    cmp m.json j
+    grep -q '^label ' table
+    [ ! -e m.json.part ]
+    run score -o no/such/m.json r.jsonl
+    [ "$status" -eq 74 ]
+}
+
+@test "score: a full disk exits 74" {
+    run bash -c 'score r.jsonl > /dev/full'
+    [ "$status" -eq 74 ]
+    [[ "$output" == "score: "*"stdout"* ]]
+    run bash -c 'score --json r.jsonl > /dev/full'
+    [ "$status" -eq 74 ]
+}
+
+@test "score: a reader that goes away is quiet" {
+    run bash -c 'set -o pipefail; (sleep 0.2; score r.jsonl) | true'
+    [ "$status" -eq 141 ]
+    [ -z "$output" ]
+}
+
+@test "score: a missing file exits 66" {
+    run score nope.jsonl
+    [ "$status" -eq 66 ]
+    [[ "$output" == *nope.jsonl* ]]
+}
+
+@test "score: usage errors exit 64 with one line" {
+    for bad in --nope "--labels a,,b" "--max-record x" "--positive nobody"; do
+        # shellcheck disable=SC2086
+        run score $bad r.jsonl
+        [ "$status" -eq 64 ]
+        [ "${#lines[@]}" -eq 1 ]
+    done
+    [[ "$output" == *"the labels are account, billing, shipping" ]]
+}
+
+@test "score: --help lists the options of the man page" {
+    manual="$BATS_TEST_DIRNAME/../man/score.1"
+    score --help | grep -o -- '--[a-z-]*' | sort -u > help
+    sed -n '/^\.Sh OPTIONS/,/^\.Sh RECORD/p' "$manual" | grep '^\.It' | grep -o -- 'Fl -[a-z-]*' |
+        sed 's/Fl -/--/' | sort -u > page
+    diff help page
+}
+
+@test "score: the examples of the man page run" {
+    cp r.jsonl results.jsonl
+    sed -i 's/"label":"\([a-z]*\)",/&"topic":"\1",/' results.jsonl
+    sed -n 's/^\.Dl //p' "$BATS_TEST_DIRNAME/../man/score.1" > examples
+    [ "$(wc -l < examples)" -eq 3 ]
+    while read -r line; do
+        bash -euo pipefail -c "$line" > out 2> err
+        [ -s out ]
+    done < examples
+    [ -s metrics.json ]
+}
+
+@test "score: the real cases through the tool" {
+    cases="$BATS_TEST_DIRNAME/../../shared/material/score/cases.jsonl"
+    [ -e "$cases" ] || skip "no reference material"
+    for i in 0 3 20 28; do
+        jq -c "select(.id == \"s$i\")" "$cases" > case
+        jq -c '.records[] | {gold, group, response: {text: .pred}}' case > in.jsonl
+        score --json --gold gold --group group --positive "$(jq -r .positive case)" \
+            --labels "$(jq -r '.labels|join(",")' case)" in.jsonl > out 2> err
+        [ "$(jq -c .wrong.confusion out)" = "$(jq -c .expected.wrong.confusion case)" ]
+        [ "$(jq .drop.accuracy out)" = "$(jq .expected.drop.accuracy case)" ]
+    done
+}

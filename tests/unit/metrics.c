@@ -1,0 +1,250 @@
+/* metrics.c - folding, counting, both conventions, labels found late, the table's bounds. */
+#include "unit.h"
+
+#include "metrics/metrics.h"
+
+#include <math.h>
+
+static bool folds_to(const char *text, const char *folded)
+{
+    struct buf b = {0};
+    text_fold(&b, str_of(text));
+    bool same = str_is(buf_str(&b), folded);
+    buf_release(&b);
+    return same;
+}
+
+static void test_fold(void)
+{
+    CHECK(folds_to("Billing", "billing"));
+    CHECK(folds_to(" \t\nBILLING\r\n ", "billing"));
+    CHECK(folds_to("two  words", "two  words"));
+    CHECK(folds_to("billing.", "billing."));
+    CHECK(folds_to("STRASSE", "strasse"));
+    CHECK(folds_to("Straße", "strasse"));
+    CHECK(folds_to("\xc3\x89T\xc3\x89", "\xc3\xa9t\xc3\xa9"));
+    CHECK(folds_to("e\xcc\x81", "\xc3\xa9"));      /* decomposed */
+    CHECK(folds_to("\xc2\xa0x\xe2\x80\x83", "x")); /* no-break space, em space */
+    CHECK(folds_to("\xef\xbb\xbfx", "x"));         /* byte order mark */
+    CHECK(folds_to("", ""));
+    CHECK(folds_to("   ", ""));
+    CHECK(folds_to("A\xff", "a\xff")); /* not UTF-8: bytes stay */
+}
+
+static void test_names(void)
+{
+    struct names *n = names_new(true);
+    CHECK(names_find(n, STR("a")) == -1);
+    CHECK(names_add(n, STR(" Yes ")) == 0);
+    CHECK(names_add(n, STR("YES")) == 0);
+    CHECK(names_add(n, STR("no")) == 1);
+    CHECK(str_is(names_text(n, 0), "Yes"));
+    CHECK(names_find(n, STR("No\n")) == 1);
+    bool in_order = true;
+    for (int i = 0; i < 1000; i++) {
+        char s[16];
+        snprintf(s, sizeof s, "n%d", i);
+        in_order &= names_add(n, str_of(s)) == (uint32_t)i + 2;
+    }
+    CHECK(in_order);
+    CHECK(names_find(n, STR("N777")) == 779);
+    CHECK(names_count(n) == 1002);
+    names_free(n);
+
+    n = names_new(false);
+    CHECK(names_add(n, (struct str){"a\0b", 3}) == 0);
+    CHECK(names_add(n, (struct str){"a\0c", 3}) == 1);
+    CHECK(names_add(n, STR("A")) == 2);
+    names_free(n);
+}
+
+static int add(struct tally *t, const char *gold, const char *predicted, const char *group)
+{
+    struct err e = {0};
+    struct str none = {NULL, 0};
+    return tally_add(t, str_of(gold), predicted ? str_of(predicted) : none,
+                     group ? str_of(group) : none, &e);
+}
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) <= 1e-15;
+}
+
+/* no: 3 right, 1 taken for yes, 1 unparsed; yes: 1 right, 1 taken for no, 1 unparsed. */
+static struct tally *small_tally(void)
+{
+    struct tally *t = tally_new();
+    const char *const rows[][2] = {{"no", "No"},  {"no", "no "},     {"no", "NO"},
+                                   {"no", "yes"}, {"no", "perhaps"}, {"yes", "yes"},
+                                   {"yes", "no"}, {"yes", NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        CHECK(add(t, rows[i][0], rows[i][1], i % 2 ? "b" : "a") == 1);
+    return t;
+}
+
+static void test_conventions(void)
+{
+    struct tally *t = small_tally();
+    CHECK(tally_labels(t) == 2);
+    CHECK(str_is(tally_label_text(t, 1), "yes"));
+    CHECK(tally_label_find(t, STR("YES")) == 1);
+    CHECK(tally_label_find(t, STR("perhaps")) == -1);
+    struct figures *drop = figures_new(t, UNPARSED_DROP, 1);
+    struct figures *wrong = figures_new(t, UNPARSED_WRONG, 1);
+    CHECK(drop->all.n == 6 && drop->all.correct == 4);
+    CHECK(near(drop->all.accuracy, 4.0 / 6));
+    CHECK(drop->width == 2);
+    CHECK(drop->confusion[0] == 3 && drop->confusion[1] == 1);
+    CHECK(drop->confusion[2] == 1 && drop->confusion[3] == 1);
+    CHECK(near(drop->all.rates.fpr, 1.0 / 4) && near(drop->all.rates.fnr, 1.0 / 2));
+    CHECK(wrong->all.n == 8 && near(wrong->all.accuracy, 0.5));
+    CHECK(wrong->width == 3);
+    CHECK(wrong->confusion[2] == 1 && wrong->confusion[5] == 1 && wrong->confusion[8] == 0);
+    /* An unparsed record of another label is no false alarm; one of this label is a miss. */
+    CHECK(wrong->all.rates.tn == 4 && wrong->all.rates.fn == 2);
+    CHECK(near(wrong->all.rates.fpr, 1.0 / 5) && near(wrong->all.rates.fnr, 2.0 / 3));
+    CHECK(near(wrong->label[1].prf.f1, 2.0 / 5));
+    CHECK(near(wrong->weighted.recall, wrong->all.accuracy));
+    CHECK(wrong->n_groups == 2 && str_is(wrong->group[0].name, "a"));
+    CHECK(wrong->group[0].n + wrong->group[1].n == 8);
+    figures_free(drop);
+    figures_free(wrong);
+    tally_free(t);
+}
+
+static void test_mean_rates(void)
+{
+    struct tally *t = tally_new();
+    CHECK(add(t, "a", "a", "g") == 1);
+    CHECK(add(t, "a", "b", "g") == 1);
+    CHECK(add(t, "b", "b", "g") == 1);
+    CHECK(add(t, "c", "c", "h") == 1);
+    struct figures *f = figures_new(t, UNPARSED_WRONG, -1);
+    /* Within g: a misses 1 of 2, b none; c has no record there and no part in the mean. */
+    CHECK(near(f->group[0].rates.fnr, (0.5 + 0) / 2));
+    CHECK(near(f->group[0].rates.fpr, (0 + 0.5 + 0) / 3));
+    CHECK(isnan(f->group[1].rates.fpr) == false && f->group[1].rates.fpr == 0);
+    figures_free(f);
+    tally_free(t);
+}
+
+static void test_late_label(void)
+{
+    struct tally *t = tally_new();
+    CHECK(add(t, "a", "b", NULL) == 1); /* "b" becomes a label only with the next record */
+    CHECK(add(t, "B", "x", NULL) == 1);
+    struct figures *f = figures_new(t, UNPARSED_DROP, -1);
+    CHECK(f->n_labels == 2 && f->all.n == 1);
+    CHECK(f->confusion[1] + f->confusion[2] == 1);
+    figures_free(f);
+    tally_free(t);
+}
+
+static void test_closed(void)
+{
+    struct err e = {0};
+    struct tally *t = tally_new();
+    CHECK(tally_label(t, STR("z"), &e) == 0 && tally_label(t, STR("a"), &e) == 0);
+    CHECK(tally_label(t, STR("Z"), &e) == 0); /* the same again */
+    tally_close_labels(t);
+    CHECK(add(t, "other", "z", NULL) == 0);
+    CHECK(add(t, "Z", "other", NULL) == 1);
+    CHECK(add(t, "a", "A", NULL) == 1);
+    CHECK(tally_labels(t) == 2 && str_is(tally_label_text(t, 0), "z"));
+    struct figures *f = figures_new(t, UNPARSED_DROP, 1);
+    CHECK(f->all.n == 1 && f->all.correct == 1);
+    CHECK(f->label[0].prf.precision == 0 && f->label[0].prf.f1 == 0);
+    figures_free(f);
+    tally_free(t);
+}
+
+static void test_nothing(void)
+{
+    struct tally *t = tally_new();
+    struct figures *f = figures_new(t, UNPARSED_WRONG, -1);
+    struct buf b = {0};
+    CHECK(f->all.n == 0 && isnan(f->all.accuracy));
+    figures_put_json(&b, f);
+    CHECK(strstr(b.p, "\"accuracy\":null") && strstr(b.p, "\"confusion\":[[0]]"));
+    buf_clear(&b);
+    figures_put_table(&b, f, f, "group");
+    CHECK(b.n > 0);
+    buf_release(&b);
+    figures_free(f);
+    tally_free(t);
+}
+
+/* Texts that can no longer be kept are counted, those that are labels already still match. */
+static void test_limits(void)
+{
+    char s[32];
+    struct tally *t = tally_new();
+    for (int i = 0; i < TALLY_ANSWERS_MAX + 10; i++) {
+        snprintf(s, sizeof s, "answer %d", i);
+        if (add(t, "a", s, NULL) != 1)
+            CHECK(false);
+    }
+    CHECK(tally_lost(t) == 10);
+    CHECK(add(t, "a", "A", NULL) == 1);
+    int labels = 1;
+    for (; labels < TALLY_LABELS_MAX; labels++) {
+        snprintf(s, sizeof s, "label %d", labels);
+        if (add(t, s, s, NULL) != 1)
+            CHECK(false);
+    }
+    CHECK(add(t, "one too many", "a", NULL) == -1);
+    struct figures *f = figures_new(t, UNPARSED_DROP, -1);
+    CHECK(f->all.n == (uint64_t)TALLY_LABELS_MAX && f->all.accuracy == 1);
+    figures_free(f);
+    tally_free(t);
+}
+
+static void test_table_fits(void)
+{
+    char gold[64], group[64];
+    struct tally *t = tally_new();
+    for (int i = 0; i < 400; i++) {
+        snprintf(gold, sizeof gold, "l\xc3\xa4\x62\x65l\x1b with a long name %d", i % 40);
+        snprintf(group, sizeof group, "group %d", i % 30);
+        if (add(t, gold, i % 7 ? gold : "none of them", group) != 1)
+            CHECK(false);
+    }
+    struct figures *drop = figures_new(t, UNPARSED_DROP, -1);
+    struct figures *wrong = figures_new(t, UNPARSED_WRONG, -1);
+    struct buf b = {0};
+    figures_put_table(&b, drop, wrong, "region");
+    int lines = 0, width = 0, widest = 0;
+    for (size_t i = 0; i < b.n; i++) {
+        unsigned char c = (unsigned char)b.p[i];
+        if (c < 0x20 && c != '\n')
+            CHECK(false);
+        if (c == '\n') {
+            lines++;
+            widest = width > widest ? width : widest;
+            width = 0;
+        } else if ((c & 0xc0) != 0x80) {
+            width++;
+        }
+    }
+    CHECK_MSG(lines <= 22, "%d lines", lines);
+    CHECK_MSG(widest <= 80, "%d columns", widest);
+    buf_release(&b);
+    figures_free(drop);
+    figures_free(wrong);
+    tally_free(t);
+}
+
+int main(void)
+{
+    test_fold();
+    test_names();
+    test_conventions();
+    test_mean_rates();
+    test_late_label();
+    test_closed();
+    test_nothing();
+    test_limits();
+    test_table_fits();
+    return unit_done("metrics");
+}

@@ -1,0 +1,95 @@
+/* arch.h - what an architecture is, as data (private to model).
+ *
+ * A row of archs.c reads config.json into a struct spec; the decoder reads nothing else. Fields
+ * describe mechanics, never a family: a new model is a new arch_*.c and a line in archs.c.
+ */
+#ifndef ARCH_H
+#define ARCH_H
+
+#include "dev/dev.h"
+#include "model/fields.h"
+
+/* ---- rotary positions ----------------------------------------------------- */
+
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_FACTORS };
+
+/* One table of cosines and sines. */
+struct rope_spec {
+    enum rope_kind kind;
+    double theta;
+    double factor;              /* linear, llama3 */
+    double low_freq, high_freq; /* llama3 */
+    double original;            /* llama3: positions of the first training */
+    const json_t *factors;      /* ROPE_FACTORS: a divisor for each frequency; borrowed */
+    double attention_factor;    /* on cosines and sines */
+};
+
+enum { ROPE_TABLES = 2 };
+
+/* Fills [positions, rotary]: rotary/2 cosines, then as many sines. */
+void rope_fill(const struct rope_spec *r, int32_t rotary, int32_t positions, float *cos_sin);
+
+/* ---- layers --------------------------------------------------------------- */
+
+/* Where a norm may stand around the two halves of a layer. */
+enum norm_place { NORM_ATTN_IN, NORM_ATTN_OUT, NORM_MLP_IN, NORM_MLP_OUT, NORM_PLACES };
+
+struct layer_spec {
+    int32_t window; /* 0: every key */
+    int32_t rope;   /* table; -1: no rotation */
+};
+
+/* Tensor names without ".weight" and ".bias".  Those of a layer stand behind "LAYERSi.". */
+struct names {
+    const char *embed, *final_norm, *head, *layers;
+    const char *norm[NORM_PLACES]; /* NULL: no norm there */
+    const char *q, *k, *v;
+    const char *qkv;             /* not NULL: stored as one, rows of q, k, v in this order */
+    const char *q_norm, *k_norm; /* NULL: none */
+    const char *o, *gate, *up, *down;
+    const char *gate_up; /* not NULL: stored as one, rows of gate, then of up */
+};
+
+struct spec {
+    const char *type;
+    int32_t layers, width, ffn, heads, kv_heads, head_dim, vocab, context;
+    struct layer_spec *layer; /* [layers], owned */
+    struct names names;
+
+    float eps;
+    bool norm_plus_one; /* RMS norms multiply by 1 + weight */
+    bool qk_norm_whole; /* q/k norms run over all heads at once */
+    bool qkv_bias, o_bias, gate_up_bias, down_bias;
+    bool tied; /* the head is the embedding */
+
+    struct rope_spec rope[ROPE_TABLES];
+    int32_t ropes;  /* tables in use */
+    int32_t rotary; /* elements of a head that are rotated */
+
+    float attention_scale, attention_cap;          /* cap 0: none */
+    float embed_scale, residual_scale, head_scale; /* 1: not */
+    float head_cap;
+    enum gate_kind gate;
+};
+
+/* Reads config.json by the row of its model_type; EXIT_CONFIG lists those there are. */
+int spec_read(struct spec *s, const json_t *config, struct err *e) MUST_CHECK;
+void spec_release(struct spec *s);
+
+/* ---- for the rows --------------------------------------------------------- */
+
+/* Sizes, eps, tied head, layers (all keys, table 0), head_dim^-0.5.  What the caller has put
+ * into eps, tied and context counts where the field is absent. */
+void arch_common(struct fields *f, struct spec *s);
+/* rope_theta + rope_scaling, or rope_parameters, into table 0. */
+void arch_rope(struct fields *f, struct spec *s, double theta);
+/* One table's parameters; theta: the fallback. */
+void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta);
+/* layer_types, where present, says which layers have the window. */
+void arch_layer_types(struct fields *f, struct spec *s, int32_t window);
+/* attention_bias: of q, k, v and o; mlp_bias: of gate, up and down. */
+void arch_biases(struct fields *f, struct spec *s);
+
+void arch_llama(struct fields *f, struct spec *s);
+
+#endif

@@ -1,0 +1,10 @@
+/* arch_llama.c - Llama 1 to 3, and everything that is published as one. */
+#include "model/arch.h"
+
+void arch_llama(struct fields *f, struct spec *s)
+{
+    arch_common(f, s);
+    fields_only_text(f, "hidden_act", "silu");
+    arch_biases(f, s);
+    arch_rope(f, s, 10000);
+}

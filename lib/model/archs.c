@@ -1,0 +1,220 @@
+/* archs.c - the table of architectures, and what their rows share. */
+#include "model/arch.h"
+
+#include "base/buf.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct arch {
+    const char *type; /* model_type */
+    void (*read)(struct fields *f, struct spec *s);
+} archs[] = {
+    {"llama", arch_llama},
+};
+
+enum { ARCHS = sizeof archs / sizeof *archs };
+
+/* Bounds that keep every product of two or three of them within 63 bits. */
+enum { WIDTH_MAX = 1 << 20, LAYERS_MAX = 4096, HEADS_MAX = 4096, VOCAB_MAX = 1 << 24 };
+
+/* Fields of any config.json that say nothing about the decoder's results: bookkeeping, training
+ * and generation defaults, code to load (auto_map), which is never loaded. */
+static const char *const does_not_matter[] = {"_attn_implementation",
+                                              "_attn_implementation_autoset",
+                                              "_from_model_config",
+                                              "_name_or_path",
+                                              "attention_dropout",
+                                              "auto_map",
+                                              "bos_token_id",
+                                              "cache_implementation",
+                                              "dtype",
+                                              "eos_token_id",
+                                              "hidden_dropout",
+                                              "initializer_range",
+                                              "is_decoder",
+                                              "max_length",
+                                              "output_attentions",
+                                              "output_hidden_states",
+                                              "pad_token_id",
+                                              "pretraining_tp",
+                                              "return_dict",
+                                              "tokenizer_class",
+                                              "torch_dtype",
+                                              "torchscript",
+                                              "transformers_version",
+                                              "unsloth_fixed",
+                                              "unsloth_version",
+                                              "use_bfloat16",
+                                              "use_cache",
+                                              NULL};
+
+void arch_common(struct fields *f, struct spec *s)
+{
+    s->layers = fields_int(f, "num_hidden_layers", FIELD_REQUIRED, 1, LAYERS_MAX);
+    s->width = fields_int(f, "hidden_size", FIELD_REQUIRED, 1, WIDTH_MAX);
+    s->ffn = fields_int(f, "intermediate_size", FIELD_REQUIRED, 1, WIDTH_MAX);
+    s->heads = fields_int(f, "num_attention_heads", FIELD_REQUIRED, 1, HEADS_MAX);
+    s->kv_heads = fields_int(f, "num_key_value_heads", s->heads, 1, HEADS_MAX);
+    s->head_dim = fields_int(f, "head_dim", s->width / s->heads, 1, 1 << 16);
+    s->vocab = fields_int(f, "vocab_size", FIELD_REQUIRED, 1, VOCAB_MAX);
+    s->context = fields_int(f, "max_position_embeddings", s->context, 1, INT32_MAX / 2);
+    s->eps = (float)fields_positive(f, "rms_norm_eps", s->eps);
+    s->tied = fields_bool(f, "tie_word_embeddings", s->tied);
+    if (s->heads % s->kv_heads)
+        fields_refuse(f, "num_key_value_heads", "a divisor of num_attention_heads");
+    s->rotary = s->head_dim;
+    s->attention_scale = (float)(1 / sqrt(s->head_dim));
+    s->layer = xcalloc((size_t)s->layers, sizeof *s->layer);
+}
+
+void arch_biases(struct fields *f, struct spec *s)
+{
+    s->qkv_bias = s->o_bias = fields_bool(f, "attention_bias", false);
+    s->gate_up_bias = s->down_bias = fields_bool(f, "mlp_bias", false);
+}
+
+void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta)
+{
+    const char *type = fields_text(f, "type", "default");
+    type = fields_text(f, "rope_type", type);
+    *r = (struct rope_spec){.attention_factor = 1};
+    r->theta = fields_positive(f, "rope_theta", theta);
+    if (!strcmp(type, "default")) {
+        r->kind = ROPE_DEFAULT;
+    } else if (!strcmp(type, "linear")) {
+        r->kind = ROPE_LINEAR;
+        r->factor = fields_positive(f, "factor", FIELD_REQUIRED);
+    } else if (!strcmp(type, "llama3")) {
+        r->kind = ROPE_LLAMA3;
+        r->factor = fields_positive(f, "factor", FIELD_REQUIRED);
+        r->low_freq = fields_positive(f, "low_freq_factor", FIELD_REQUIRED);
+        r->high_freq = fields_positive(f, "high_freq_factor", FIELD_REQUIRED);
+        r->original = fields_positive(f, "original_max_position_embeddings", FIELD_REQUIRED);
+        if (r->high_freq <= r->low_freq)
+            fields_refuse(f, "high_freq_factor", "larger than low_freq_factor");
+    } else {
+        fields_refuse(f, fields_have(f, "rope_type") ? "rope_type" : "type",
+                      "\"default\", \"linear\" or \"llama3\"");
+    }
+}
+
+void arch_rope(struct fields *f, struct spec *s, double theta)
+{
+    struct fields sub;
+    theta = fields_positive(f, "rope_theta", theta);
+    s->rope[0] = (struct rope_spec){ROPE_DEFAULT, .theta = theta, .attention_factor = 1};
+    s->ropes = 1;
+    if (fields_have(f, "rope_parameters") && fields_have(f, "rope_scaling"))
+        fields_refuse(f, "rope_scaling", "absent where there are rope_parameters");
+    if (fields_object(f, "rope_scaling", &sub) || fields_object(f, "rope_parameters", &sub)) {
+        arch_rope_parameters(&sub, &s->rope[0], theta);
+        (void)!fields_done(&sub); /* f has failed with it */
+    }
+}
+
+void arch_layer_types(struct fields *f, struct spec *s, int32_t window)
+{
+    const json_t *types = fields_array(f, "layer_types");
+    if (!types)
+        return;
+    if (json_array_size(types) != (size_t)s->layers) {
+        fields_refuse(f, "layer_types", "one a layer");
+        return;
+    }
+    for (int32_t i = 0; i < s->layers; i++) {
+        const char *type = json_string_value(json_array_get(types, (size_t)i));
+        if (type && !strcmp(type, "full_attention"))
+            s->layer[i].window = 0;
+        else if (type && !strcmp(type, "sliding_attention") && window)
+            s->layer[i].window = window;
+        else
+            fields_refuse(f, "layer_types",
+                          window ? "\"full_attention\" or \"sliding_attention\""
+                                 : "\"full_attention\" where there is no sliding_window");
+    }
+}
+
+/* The names that published checkpoints of nearly all families have; a row changes what differs
+ * before or after it calls arch_common(). */
+static const struct names usual_names = {
+    .embed = "model.embed_tokens",
+    .final_norm = "model.norm",
+    .head = "lm_head",
+    .layers = "model.layers.",
+    .norm = {[NORM_ATTN_IN] = "input_layernorm", [NORM_MLP_IN] = "post_attention_layernorm"},
+    .q = "self_attn.q_proj",
+    .k = "self_attn.k_proj",
+    .v = "self_attn.v_proj",
+    .o = "self_attn.o_proj",
+    .gate = "mlp.gate_proj",
+    .up = "mlp.up_proj",
+    .down = "mlp.down_proj",
+};
+
+static const struct arch *find_arch(const json_t *config, struct err *e)
+{
+    const json_t *v = json_object_get(config, "model_type");
+    const char *type = json_string_value(v);
+    struct buf known = {0};
+    for (size_t i = 0; type && i < ARCHS; i++)
+        if (!strcmp(type, archs[i].type))
+            return &archs[i];
+    for (size_t i = 0; i < ARCHS; i++)
+        buf_printf(&known, "%s%s", i ? ", " : "", archs[i].type);
+    if (type)
+        err_set(e, EXIT_CONFIG, "config.json: model_type \"%s\" is not known; there are %s",
+                type, known.p);
+    else
+        err_set(e, EXIT_CONFIG, "config.json has no model_type; there are %s", known.p);
+    buf_release(&known);
+    return NULL;
+}
+
+/* A directory may hold the same decoder under another head (a classifier, a reward model). */
+static void check_task(struct fields *f)
+{
+    const json_t *list = fields_array(f, "architectures");
+    static const char task[] = "ForCausalLM";
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        size_t n = name ? strlen(name) : 0;
+        if (n < sizeof task || strcmp(name + n - (sizeof task - 1), task))
+            fields_refuse(f, "architectures", "a ...ForCausalLM");
+    }
+}
+
+int spec_read(struct spec *s, const json_t *config, struct err *e)
+{
+    const struct arch *a = find_arch(config, e);
+    struct fields f;
+    *s = (struct spec){.names = usual_names,
+                       .eps = 1e-6f,
+                       .context = 2048,
+                       .embed_scale = 1,
+                       .residual_scale = 1,
+                       .head_scale = 1,
+                       .gate = GATE_SILU};
+    if (!a)
+        return -1;
+    s->type = a->type;
+    fields_open(&f, config, "config.json", e);
+    (void)fields_text(&f, "model_type", a->type);
+    check_task(&f);
+    fields_only_bool(&f, "is_encoder_decoder", false);
+    fields_only_bool(&f, "add_cross_attention", false);
+    a->read(&f, s);
+    if (!f.failed && s->ropes && (s->rotary < 2 || s->rotary % 2 || s->rotary > s->head_dim))
+        fields_refuse(&f, "head_dim", "even, to be rotated in pairs");
+    fields_ignore(&f, does_not_matter);
+    if (fields_done(&f) == 0)
+        return 0;
+    spec_release(s);
+    return -1;
+}
+
+void spec_release(struct spec *s)
+{
+    free(s->layer);
+    s->layer = NULL;
+}

@@ -295,7 +295,7 @@ static const struct field_value *find_set(const struct field_value *set, size_t 
                                           const char *field)
 {
     for (size_t i = n; i-- > 0;)
-        if (!strcmp(set[i].name, field))
+        if (str_is(set[i].name, field))
             return &set[i];
     return NULL;
 }

@@ -28,8 +28,7 @@ struct str strategy_params(const struct strategies *s, size_t i);
 
 /* --set FIELD=VALUE: a value for a field that the record lacks or has. */
 struct field_value {
-    const char *name;
-    struct str value;
+    struct str name, value;
 };
 
 /* Appends the "messages" array for a record: the system prompt verbatim (left out where it is

@@ -158,7 +158,8 @@ static void test_filling(void)
     FILLS("bad_text: field \"a\" holds half a surrogate pair, which is no text", s, 1,
           "{\"a\":\"\\udc00\"}", NULL, 0, NULL);
 
-    const struct field_value set[] = {{"a", STR("{b}")}, {"b", STR("1")}, {"b", STR("2")}};
+    const struct field_value set[] = {
+        {STR("a"), STR("{b}")}, {STR("b"), STR("1")}, {STR("b"), STR("2")}};
     FILLS(SYSTEM USER("<{b}2>") "]", s, 0, "{\"b\":\"mine\"}", set, 3, NULL);
     FILLS("[" USER("1") ",{\"role\":\"assistant\",\"content\":\"spam\"}]", s, 1,
           "{\"a\":1,\"label\":\"spam\"}", NULL, 0, "label");

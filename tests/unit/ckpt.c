@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "ckpt/ckpt.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -51,8 +51,6 @@ int reader_array_begin(struct rec_reader *r, struct err *e) MUST_CHECK;
 /* The next element of an array: 1, 0 behind the last one, -1. */
 int reader_array_next(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
 
-/* Marks the record as none, with "file:line: " and the words as its message. */
-void rec_fault(struct rec *rec, const char *type, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void rec_fault_too_long(struct rec *rec, size_t length, size_t max_record);
 
 #endif

@@ -55,6 +55,8 @@ int rec_read_line(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHE
 /* Validates and lists the members of rec->line, as rec_read does. */
 void rec_parse(struct rec *rec);
 void rec_release(struct rec *rec);
+/* Makes a record one with a fault, with "file:line: " and the words as its message. */
+void rec_fault(struct rec *rec, const char *type, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* ---- looking -------------------------------------------------------------- */
 

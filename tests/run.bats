@@ -54,7 +54,7 @@ run_make() {
 @test "run: another template, strategy parameter or model under one name is refused" {
     run_make run MAX=5
     sed 's/"max_tokens": *[0-9]*/"max_tokens": 7/' data/templates/combined_v1.json > "$T/other.json"
-    ! cmp -s "$T/other.json" data/templates/combined_v1.json
+    if cmp -s "$T/other.json" data/templates/combined_v1.json; then return 1; fi
     run run_make run MAX=5 TEMPLATE="$T/other.json" STRATEGY=combined_optimized RUN="$T/run"
     [ "$status" -eq 0 ] # a STRATEGY that was given makes another name
     run run_make run MAX=6 INFER="--seed 3"

@@ -1,0 +1,396 @@
+/* model.c - configurations refused by name, checkpoints that do not fit, and the same bits of a
+ * sequence alone and in company.
+ */
+#include "unit.h"
+
+#include "model/arch.h"
+#include "model/model.h"
+#include "tiny_model.h"
+
+#include <jansson.h>
+#include <math.h>
+
+static char root[] = "/tmp/millrace-model.XXXXXX";
+
+static const char *folder(void)
+{
+    static char path[64];
+    static int number;
+    snprintf(path, sizeof path, "%s/%d", root, number++);
+    return path;
+}
+
+/* ---- configurations ------------------------------------------------------- */
+
+#define LLAMA                                                               \
+    "\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":96," \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_size\":96"
+#define ROPE(members) "{" LLAMA ",\"rope_scaling\":{" members "}}"
+
+static int read_config(const char *text, struct spec *s, struct err *e)
+{
+    json_t *config = json_loads(text, 0, NULL);
+    if (!config)
+        abort();
+    int rc = spec_read(s, config, e);
+    json_decref(config);
+    return rc;
+}
+
+/* Refused, and the message has each of the words (a list that ends in NULL). */
+static void refused(const char *config, const char *const *words)
+{
+    struct spec s;
+    struct err e = {0};
+    int rc = read_config(config, &s, &e);
+    CHECK_MSG(rc < 0 && e.status == EXIT_CONFIG, "%s", config);
+    for (; *words; words++)
+        CHECK_MSG(strstr(e.text, *words), "%s: no '%s' in: %s", config, *words, e.text);
+    if (rc == 0)
+        spec_release(&s);
+}
+#define REFUSED(config, ...) refused(config, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_refused_fields(void)
+{
+    REFUSED("{}", "no model_type", "llama");
+    REFUSED("{\"model_type\":\"mamba\"}", "mamba", "llama");
+    REFUSED("{\"model_type\":7}", "model_type");
+    REFUSED("{\"model_type\":\"llama\"}", "no \"num_hidden_layers\"");
+    REFUSED("{" LLAMA ",\"hidden_act\":\"relu\"}", "hidden_act", "relu", "silu");
+    REFUSED("{" LLAMA ",\"use_moon_phase\":true}", "use_moon_phase", "true", "not known");
+    REFUSED("{" LLAMA ",\"quantization_config\":{\"quant_method\":\"awq\"}}",
+            "quantization_config", "awq");
+    REFUSED("{" LLAMA ",\"attention_bias\":1}", "attention_bias", "true or false");
+    REFUSED("{" LLAMA ",\"num_key_value_heads\":3}", "num_key_value_heads", "3", "divisor");
+    REFUSED("{" LLAMA ",\"num_key_value_heads\":0}", "num_key_value_heads", "0");
+    REFUSED("{" LLAMA ",\"rms_norm_eps\":0}", "rms_norm_eps", "> 0");
+    REFUSED("{" LLAMA ",\"rms_norm_eps\":\"x\"}", "rms_norm_eps");
+    REFUSED("{" LLAMA ",\"head_dim\":15}", "head_dim", "15", "even");
+    REFUSED("{" LLAMA ",\"head_dim\":1000000}", "head_dim", "65536");
+    REFUSED("{" LLAMA ",\"max_position_embeddings\":-1}", "max_position_embeddings");
+    REFUSED("{" LLAMA ",\"architectures\":[\"LlamaForSequenceClassification\"]}",
+            "architectures", "LlamaForSequenceClassification");
+}
+
+static void test_refused_rope(void)
+{
+    REFUSED(ROPE("\"type\":\"dynamic\",\"factor\":2"), "type", "dynamic");
+    REFUSED(ROPE("\"rope_type\":\"linear\""), "rope_scaling has no \"factor\"");
+    REFUSED(ROPE("\"rope_type\":\"linear\",\"factor\":0"), "factor", "> 0");
+    REFUSED(ROPE("\"rope_type\":\"linear\",\"factor\":2,\"beta_fast\":32"), "beta_fast", "32");
+    REFUSED(ROPE("\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
+                 "\"high_freq_factor\":4,\"original_max_position_embeddings\":64"),
+            "high_freq_factor", "larger");
+    REFUSED("{" LLAMA ",\"rope_scaling\":[]}", "rope_scaling", "an object");
+    REFUSED("{" LLAMA ",\"rope_theta\":0}", "rope_theta");
+    REFUSED("{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"default\"},"
+            "\"rope_parameters\":{\"rope_type\":\"default\"}}",
+            "rope_scaling", "rope_parameters");
+}
+
+static void test_spellings(void)
+{
+    struct spec a, b;
+    struct err e = {0};
+    CHECK(read_config("{" LLAMA ",\"torch_dtype\":\"bfloat16\",\"rope_theta\":5e5,"
+                      "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}",
+                      &a, &e) == 0);
+    CHECK(read_config("{" LLAMA ",\"dtype\":\"bfloat16\",\"pad_token_id\":null,"
+                      "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,"
+                      "\"rope_theta\":500000}}",
+                      &b, &e) == 0);
+    CHECK(a.rope[0].kind == ROPE_LINEAR && a.rope[0].theta == 5e5 && a.rope[0].factor == 4);
+    CHECK(!memcmp(&a.rope[0], &b.rope[0], sizeof a.rope[0]));
+    CHECK(a.heads == 4 && a.kv_heads == 4 && a.head_dim == 16 && !a.tied);
+    spec_release(&a);
+    spec_release(&b);
+}
+
+/* Cosines and sines of a plain table, at both ends. */
+static void test_rope_table(void)
+{
+    struct rope_spec r = {.kind = ROPE_DEFAULT, .theta = 10000, .attention_factor = 1};
+    float t[4 * 8];
+    rope_fill(&r, 8, 4, t);
+    for (int i = 0; i < 4; i++)
+        CHECK(t[i] == 1 && t[4 + i] == 0);
+    for (int i = 0; i < 4; i++) {
+        double angle = 3 * pow(10000, -i / 4.0);
+        CHECK(fabs((double)t[24 + i] - cos(angle)) < 1e-6);
+        CHECK(fabs((double)t[28 + i] - sin(angle)) < 1e-6);
+    }
+}
+
+/* ---- checkpoints ---------------------------------------------------------- */
+
+static struct dev *open_dev(const char *name, const char *isa)
+{
+    const struct dev_ops *ops = dev_find(name);
+    struct dev_config c = {.threads = 2, .isa = isa};
+    struct err e = {0};
+    return ops ? ops->open(&c, &e) : NULL;
+}
+
+static struct model *open_model(struct dev *d, const char *dir, enum dtype dtype,
+                                int32_t tokens, int32_t pages, struct err *e)
+{
+    struct ckpt *c = ckpt_open(dir, e);
+    if (!c)
+        return NULL;
+    struct model_config cfg = {dtype, 1, 1, 1};
+    struct model_info info;
+    struct model *m = model_open(d, c, &cfg, e);
+    if (m) {
+        model_info(m, &info);
+        model_close(m);
+        cfg = (struct model_config){dtype, tokens, tokens, pages * info.page_bytes};
+        m = model_open(d, c, &cfg, e);
+    }
+    ckpt_close(c);
+    return m;
+}
+
+static void not_loaded(const struct tiny_model *t, const char *word)
+{
+    struct err e = {0};
+    const char *dir = folder();
+    struct dev *d = open_dev("ref", NULL);
+    tiny_model_write(dir, t);
+    struct model *m = open_model(d, dir, DT_F32, 4, 1, &e);
+    CHECK_MSG(!m && e.status == EXIT_CONFIG && strstr(e.text, word) && strstr(e.text, dir),
+              "no '%s' in: %s", word, e.text);
+    model_close(m);
+    d->ops->close(d);
+}
+
+static void test_not_loaded(void)
+{
+    struct tiny_model t = TINY_MODEL;
+    t.less = "model.layers.1.mlp.up_proj.weight";
+    not_loaded(&t, "\"model.layers.1.mlp.up_proj.weight\" is missing");
+    t = (struct tiny_model)TINY_MODEL;
+    t.more = "model.layers.2.mlp.up_proj.weight";
+    not_loaded(&t, "\"model.layers.2.mlp.up_proj.weight\" is not one of");
+    t = (struct tiny_model)TINY_MODEL;
+    t.config = ",\"attention_bias\":true";
+    not_loaded(&t, "\"model.layers.0.self_attn.q_proj.bias\" is missing");
+    t = (struct tiny_model)TINY_MODEL;
+    t.less = "model.norm.weight";
+    t.more = t.less;
+    not_loaded(&t, "\"model.norm.weight\" is missing");
+    t.less = "lm_head.weight";
+    t.more = NULL;
+    not_loaded(&t, "\"lm_head.weight\" is missing");
+    t = (struct tiny_model)TINY_MODEL;
+    t.dtype = "I32";
+    not_loaded(&t, "is I32; weights must be");
+}
+
+/* A wrong size in config.json is told with both shapes. */
+static void test_wrong_shape(void)
+{
+    struct tiny_model t = TINY_MODEL;
+    struct err e = {0};
+    const char *dir = folder();
+    struct dev *d = open_dev("ref", NULL);
+    tiny_model_write(dir, &t);
+    t.ffn = 128;
+    tiny_config(dir, &t);
+    struct model *m = open_model(d, dir, DT_F32, 4, 1, &e);
+    CHECK_MSG(!m && strstr(e.text, "is [96, 64]; config.json makes it [128, 64]"), "%s",
+              e.text);
+    model_close(m);
+    d->ops->close(d);
+}
+
+static void test_tied_and_eos(void)
+{
+    struct tiny_model t = TINY_MODEL;
+    struct err e = {0};
+    struct model_eos eos;
+    struct buf b = {0};
+    const char *dir = folder();
+    struct dev *d = open_dev("ref", NULL);
+    t.tied = true;
+    t.dtype = "BF16";
+    tiny_model_write(dir, &t);
+    struct model *m = open_model(d, dir, DT_F32, 4, 1, &e);
+    CHECK_MSG(m, "%s", e.text);
+    model_close(m);
+    struct ckpt *c = ckpt_open(dir, &e);
+    CHECK(model_auto_dtype(c) == DT_BF16);
+    CHECK(model_eos(c, &eos, &e) == 0 && eos.n == 1 && eos.ids[0] == 2);
+    ckpt_close(c);
+    buf_puts(&b, "{\"eos_token_id\":[5,7]}");
+    tiny_file(dir, "generation_config.json", &b);
+    c = ckpt_open(dir, &e);
+    CHECK(model_eos(c, &eos, &e) == 0 && eos.n == 2 && eos.ids[1] == 7);
+    ckpt_close(c);
+    buf_clear(&b);
+    buf_puts(&b, "{\"eos_token_id\":[5,\"x\"]}");
+    tiny_file(dir, "generation_config.json", &b);
+    c = ckpt_open(dir, &e);
+    CHECK(model_eos(c, &eos, &e) < 0 && e.status == EXIT_CONFIG);
+    ckpt_close(c);
+    buf_release(&b);
+    t.dtype = "F16";
+    dir = folder();
+    tiny_model_write(dir, &t);
+    m = open_model(d, dir, DT_F32, 4, 1, &e);
+    CHECK_MSG(m, "%s", e.text);
+    model_close(m);
+    c = ckpt_open(dir, &e);
+    CHECK(model_auto_dtype(c) == DT_F32);
+    ckpt_close(c);
+    d->ops->close(d);
+}
+
+/* ---- company -------------------------------------------------------------- */
+
+enum { SEQS = 33, LONGEST = 40, SEQ_PAGES = (LONGEST + KV_PAGE - 1) / KV_PAGE };
+
+struct seq {
+    int32_t n, ids[LONGEST];
+    float alone[LONGEST], best[LONGEST]; /* log-probabilities of the next token, of the best */
+};
+
+static void make_seqs(struct seq *s, int32_t vocab)
+{
+    uint64_t state = 7;
+    for (int32_t i = 0; i < SEQS; i++) {
+        s[i].n = 2 + i * 7 % (LONGEST - 1);
+        for (int32_t k = 0; k < s[i].n; k++)
+            s[i].ids[k] = (int32_t)((tiny_random(&state) + 1) / 2 * (float)vocab) % vocab;
+    }
+}
+
+/* Runs sequences order[0..n-1] in one forward; out: log-probabilities, end to end. */
+static void run_seqs(struct model *m, const struct seq *s, const int *order, int n, float *next,
+                     float *best)
+{
+    static int32_t ids[SEQS * LONGEST], pos[SEQS * LONGEST], rows[SEQS * LONGEST];
+    static int32_t targets[SEQS * LONGEST], picked[SEQS * LONGEST], pages[SEQS * SEQ_PAGES];
+    struct span spans[SEQS];
+    struct err e = {0};
+    int32_t T = 0;
+    for (int i = 0; i < n; i++) {
+        const struct seq *q = &s[order[i]];
+        spans[i] = (struct span){T, q->n, 0, i * SEQ_PAGES};
+        for (int32_t k = 0; k < q->n; k++, T++) {
+            ids[T] = q->ids[k];
+            pos[T] = k;
+            rows[T] = T;
+            targets[T] = q->ids[(k + 1) % q->n];
+        }
+        for (int k = 0; k < SEQ_PAGES; k++) /* far apart and not in order */
+            pages[i * SEQ_PAGES + k] = (SEQS - 1 - i) + k * SEQS;
+    }
+    struct batch b = {.ids = ids,
+                      .pos = pos,
+                      .tokens = T,
+                      .spans = spans,
+                      .n_spans = n,
+                      .pages = pages,
+                      .n_pages = n * SEQ_PAGES,
+                      .rows = rows,
+                      .n_rows = T};
+    CHECK(model_forward(m, &b, &e) == 0 && model_logprob(m, 0, T, targets, next, &e) == 0 &&
+          model_argmax(m, 0, T, picked, best, &e) == 0);
+}
+
+/* Every sequence's bits in groups of `size`, drawn in another order each. */
+static int count_other_bits(struct model *m, const struct seq *s, int size)
+{
+    static float next[SEQS * LONGEST], best[SEQS * LONGEST];
+    int order[SEQS], other = 0;
+    for (int i = 0; i < SEQS; i++)
+        order[i] = (i * 10 + size) % SEQS; /* 10 and 33 have no divisor in common */
+    for (int at = 0; at < SEQS; at += size) {
+        int n = SEQS - at < size ? SEQS - at : size;
+        size_t t = 0;
+        run_seqs(m, s, order + at, n, next, best);
+        for (int i = 0; i < n; i++) {
+            const struct seq *q = &s[order[at + i]];
+            size_t bytes = (size_t)q->n * sizeof(float);
+            other += memcmp(next + t, q->alone, bytes) || memcmp(best + t, q->best, bytes);
+            t += (size_t)q->n;
+        }
+    }
+    return other;
+}
+
+static void test_company(const char *dev, const char *isa, const struct tiny_model *t,
+                         enum dtype dtype)
+{
+    static struct seq s[SEQS];
+    static const int sizes[] = {2, 7, 33};
+    struct err e = {0};
+    const char *dir = folder();
+    struct dev *d = open_dev(dev, isa);
+    if (!d) {
+        SKIP("no %s/%s here", dev, isa ? isa : "");
+        return;
+    }
+    tiny_model_write(dir, t);
+    make_seqs(s, t->vocab);
+    struct model *m = open_model(d, dir, dtype, SEQS * LONGEST, SEQS * SEQ_PAGES, &e);
+    CHECK_MSG(m, "%s", e.text);
+    double low = 0, high = -INFINITY;
+    for (int i = 0; m && i < SEQS; i++) {
+        run_seqs(m, s, &i, 1, s[i].alone, s[i].best);
+        for (int k = 0; k < s[i].n; k++) {
+            low = fmin(low, (double)s[i].alone[k]);
+            high = fmax(high, (double)s[i].alone[k]);
+        }
+    }
+    /* The values are some that a mistake would change. */
+    CHECK_MSG(isfinite(low) && low < high - 1, "%g %g", low, high);
+    for (size_t i = 0; m && i < sizeof sizes / sizeof *sizes; i++) {
+        int other = count_other_bits(m, s, sizes[i]);
+        CHECK_MSG(other == 0, "%s %s: %d of %d sequences in batches of %d have other bits", dev,
+                  isa ? isa : "", other, SEQS, sizes[i]);
+    }
+    model_close(m);
+    d->ops->close(d);
+}
+
+static void test_companies(void)
+{
+    static const char *const isas[] = {"avx2", "avx512"};
+    struct tiny_model wide = TINY_MODEL, deep = TINY_MODEL, small = TINY_MODEL;
+    wide.width = 4096;
+    wide.layers = 1;
+    deep.ffn = 4160;
+    deep.layers = 1;
+    test_company("ref", NULL, &small, DT_F32);
+    test_company("ref", NULL, &small, DT_BF16);
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        wide.dtype = deep.dtype = "F32";
+        test_company("cpu", isas[i], &wide, DT_F32);
+        test_company("cpu", isas[i], &deep, DT_F32);
+        wide.dtype = deep.dtype = "BF16";
+        test_company("cpu", isas[i], &wide, DT_BF16);
+        test_company("cpu", isas[i], &deep, DT_BF16);
+        test_company("cpu", isas[i], &wide, DT_F32);
+    }
+}
+
+int main(void)
+{
+    if (!mkdtemp(root))
+        return 1;
+    test_refused_fields();
+    test_refused_rope();
+    test_spellings();
+    test_rope_table();
+    test_not_loaded();
+    test_wrong_shape();
+    test_tied_and_eos();
+    test_companies();
+    char *command = xasprintf("rm -rf '%s'", root);
+    if (system(command))
+        unit_failed++;
+    free(command);
+    return unit_done("model");
+}

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum { SHARDS_MAX = 1000000 };
 enum deal { ROUND_ROBIN, CONTIGUOUS };
@@ -80,15 +79,6 @@ static char *shard_name(const char *pattern, int64_t k)
     if (!at)
         return xstrdup(pattern);
     return xasprintf("%.*s%" PRId64 "%s", (int)(at - pattern), pattern, k, at + 2);
-}
-
-static void allow_many_files(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
 }
 
 static void open_sink(struct sink *s)

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,9 +46,7 @@ int outfile_commit(struct outfile *f, struct err *e)
         outfile_abandon(f);
         return -1;
     }
-    rc = out_close(&f->out, e);
-    free(f->part);
-    return rc;
+    return outfile_leave(f, e);
 }
 
 void outfile_abandon(struct outfile *f)
@@ -58,4 +57,21 @@ void outfile_abandon(struct outfile *f)
         unlink(f->part);
     free(f->part);
     f->part = NULL;
+}
+
+int outfile_leave(struct outfile *f, struct err *e)
+{
+    int rc = out_close(&f->out, e);
+    free(f->part);
+    f->part = NULL;
+    return rc;
+}
+
+void allow_many_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 }

@@ -16,5 +16,10 @@ int outfile_open(struct outfile *f, const char *path, struct err *e) MUST_CHECK;
 int outfile_commit(struct outfile *f, struct err *e) MUST_CHECK;
 /* Closes and removes PATH.part. */
 void outfile_abandon(struct outfile *f);
+/* Flushes and closes, and leaves PATH.part for looking at. */
+int outfile_leave(struct outfile *f, struct err *e) MUST_CHECK;
+
+/* Raises the limit of open files as far as it goes. */
+void allow_many_files(void);
 
 #endif

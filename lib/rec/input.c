@@ -136,13 +136,15 @@ int temp_file(struct err *e)
     return fd;
 }
 
-static int copy_all(int from, const char *name, int to, struct err *e)
+int temp_copy(int from, const char *name, struct err *e)
 {
     enum { CHUNK = 1 << 16 };
     struct out o;
-    char *chunk = xmalloc(CHUNK);
     ssize_t k;
-    int rc = 0;
+    int rc = 0, to = temp_file(e);
+    if (to < 0)
+        return -1;
+    char *chunk = xmalloc(CHUNK);
     out_open(&o, to, "a temporary file");
     while (!rc && (k = read(from, chunk, CHUNK)) != 0) {
         if (k > 0)
@@ -154,7 +156,10 @@ static int copy_all(int from, const char *name, int to, struct err *e)
     if (!rc)
         rc = out_flush(&o, e);
     buf_release(&o.buf);
-    return rc;
+    if (!rc)
+        return to;
+    close(to);
+    return -1;
 }
 
 int rec_input_spool(struct rec_input *in, struct err *e)
@@ -166,8 +171,7 @@ int rec_input_spool(struct rec_input *in, struct err *e)
             return -1;
         if (is_regular(fd))
             s->start = fd ? 0 : lseek(fd, 0, SEEK_CUR);
-        else if ((s->spool = temp_file(e)) < 0 ||
-                 copy_all(fd, file_label(s->path), s->spool, e) < 0)
+        else if ((s->spool = temp_copy(fd, file_label(s->path), e)) < 0)
             rc = -1;
         if (fd)
             close(fd);

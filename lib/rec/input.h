@@ -26,5 +26,7 @@ void rec_input_rewind(struct rec_input *in);
 
 /* A file without a name in $TMPDIR (/tmp), for reading and writing; or -1. */
 int temp_file(struct err *e) MUST_CHECK;
+/* The same, holding what is read from a descriptor called `name`. */
+int temp_copy(int from, const char *name, struct err *e) MUST_CHECK;
 
 #endif

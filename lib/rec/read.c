@@ -227,6 +227,11 @@ bool rec_ready(const struct rec_reader *r)
     return false;
 }
 
+bool rec_cut(const struct rec_reader *r)
+{
+    return r->cut;
+}
+
 void rec_release(struct rec *rec)
 {
     free(rec->members.v);

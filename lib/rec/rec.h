@@ -48,6 +48,8 @@ int rec_read(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
 /* True when another line is in memory, so that rec_read() will not wait.  (In an array never.)
  */
 bool rec_ready(const struct rec_reader *r);
+/* True when the last record had no LF behind it: the end of the file, or a writer cut off. */
+bool rec_cut(const struct rec_reader *r);
 
 /* Lines without validation, for tools that re-read what our own tools wrote: as rec_read, but
  * only line, number, offset and the fault "too_long" are set. */

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "model/model.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

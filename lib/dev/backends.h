@@ -4,7 +4,7 @@
 
 #include "dev/dev.h"
 
-extern const struct dev_ops dev_ref;
+extern const struct dev_ops dev_ref, dev_cpu;
 
 /* Zeroed memory, aligned to 64 bytes.  Large blocks come straight from the kernel, so that what
  * is never touched costs nothing.  NULL: EXIT_OS with the size; `what` names it. */

@@ -7,7 +7,7 @@
 
 const struct dev_ops *dev_find(const char *name)
 {
-    static const struct dev_ops *const all[] = {&dev_ref};
+    static const struct dev_ops *const all[] = {&dev_ref, &dev_cpu};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(name, all[i]->name) == 0)
             return all[i];

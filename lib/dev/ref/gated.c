@@ -13,8 +13,8 @@ static double gate(const struct gated_args *a, double g, double u)
     double limit = (double)a->limit, alpha = (double)a->alpha;
     switch (a->kind) {
     case GATE_SILU: return g * sigmoid(g) * u;
-    case GATE_GELU_TANH:
-        return 0.5 * g * (1 + tanh(sqrt(2 / M_PI) * (g + 0.044715 * g * g * g))) * u;
+    case GATE_GELU_TANH: /* (1 + tanh t) / 2 = sigmoid(2 t), with no cancellation */
+        return g * sigmoid(2 * sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)) * u;
     case GATE_CLAMPED:
         g = fmin(g, limit);
         u = fmax(fmin(u, limit), -limit);

@@ -1,0 +1,19 @@
+/* table.c - the kernels of this instruction set. */
+#include "dev/cpu/isa.h"
+
+#define NAME_(isa) #isa
+#define NAME(isa) NAME_(isa)
+
+const struct kernels SYM(kernels) = {
+    .isa = NAME(ISA),
+    .panel = SYM(linear_panel),
+    .linear = SYM(linear),
+    .norm = SYM(norm),
+    .rope = SYM(rope),
+    .gated = SYM(gated),
+    .attention = SYM(attention),
+    .head_chunk = SYM(head_chunk),
+    .head_merge = SYM(head_merge),
+    .widen = SYM(widen),
+    .transpose = SYM(transpose),
+};

@@ -20,7 +20,7 @@ struct rope_spec {
     double factor;              /* linear, llama3 */
     double low_freq, high_freq; /* llama3 */
     double original;            /* llama3: positions of the first training */
-    const json_t *factors;      /* ROPE_FACTORS: a divisor for each frequency; borrowed */
+    double *factors;            /* ROPE_FACTORS: a divisor for each frequency; owned */
     double attention_factor;    /* on cosines and sines */
 };
 
@@ -63,8 +63,9 @@ struct spec {
     bool tied; /* the head is the embedding */
 
     struct rope_spec rope[ROPE_TABLES];
-    int32_t ropes;  /* tables in use */
-    int32_t rotary; /* elements of a head that are rotated */
+    int32_t ropes;      /* tables in use */
+    int32_t rotary;     /* elements of a head that are rotated */
+    int32_t long_after; /* a sequence of more tokens takes table 1 for table 0; 0: never */
 
     float attention_scale, attention_cap;          /* cap 0: none */
     float embed_scale, residual_scale, head_scale; /* 1: not */
@@ -79,17 +80,30 @@ void spec_release(struct spec *s);
 /* ---- for the rows --------------------------------------------------------- */
 
 /* Sizes, eps, tied head, layers (all keys, table 0), head_dim^-0.5.  What the caller has put
- * into eps, tied and context counts where the field is absent. */
+ * into eps, tied, context and head_dim counts where the field is absent. */
 void arch_common(struct fields *f, struct spec *s);
 /* rope_theta + rope_scaling, or rope_parameters, into table 0. */
 void arch_rope(struct fields *f, struct spec *s, double theta);
 /* One table's parameters; theta: the fallback. */
 void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta);
-/* layer_types, where present, says which layers have the window. */
-void arch_layer_types(struct fields *f, struct spec *s, int32_t window);
-/* attention_bias: of q, k, v and o; mlp_bias: of gate, up and down. */
-void arch_biases(struct fields *f, struct spec *s);
+/* sliding_window: 0 where it is null. */
+int32_t arch_window(struct fields *f, int32_t fallback);
+/* Every layer has the window, or those that layer_types says. */
+void arch_slide_all(struct fields *f, struct spec *s, int32_t window);
+/* All but each period-th layer slide (2: the even ones), or those that layer_types says. */
+void arch_slide_period(struct fields *f, struct spec *s, int32_t window, int32_t period);
+/* use_sliding_window turns sliding_window on, from layer max_window_layers on (Qwen). */
+void arch_slide_switch(struct fields *f, struct spec *s);
 
+void arch_gemma2(struct fields *f, struct spec *s);
+void arch_gemma3(struct fields *f, struct spec *s);
+void arch_granite(struct fields *f, struct spec *s);
 void arch_llama(struct fields *f, struct spec *s);
+void arch_mistral(struct fields *f, struct spec *s);
+void arch_olmo2(struct fields *f, struct spec *s);
+void arch_phi3(struct fields *f, struct spec *s);
+void arch_qwen2(struct fields *f, struct spec *s);
+void arch_qwen3(struct fields *f, struct spec *s);
+void arch_smollm3(struct fields *f, struct spec *s);
 
 #endif

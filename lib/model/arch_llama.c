@@ -5,6 +5,7 @@ void arch_llama(struct fields *f, struct spec *s)
 {
     arch_common(f, s);
     fields_only_text(f, "hidden_act", "silu");
-    arch_biases(f, s);
+    s->qkv_bias = s->o_bias = fields_bool(f, "attention_bias", false);
+    s->gate_up_bias = s->down_bias = fields_bool(f, "mlp_bias", false);
     arch_rope(f, s, 10000);
 }

@@ -10,13 +10,22 @@ static const struct arch {
     const char *type; /* model_type */
     void (*read)(struct fields *f, struct spec *s);
 } archs[] = {
-    {"llama", arch_llama},
+    {"gemma2", arch_gemma2},   {"gemma3_text", arch_gemma3}, {"granite", arch_granite},
+    {"llama", arch_llama},     {"mistral", arch_mistral},    {"olmo2", arch_olmo2},
+    {"phi3", arch_phi3},       {"qwen2", arch_qwen2},        {"qwen3", arch_qwen3},
+    {"smollm3", arch_smollm3},
 };
 
 enum { ARCHS = sizeof archs / sizeof *archs };
 
 /* Bounds that keep every product of two or three of them within 63 bits. */
-enum { WIDTH_MAX = 1 << 20, LAYERS_MAX = 4096, HEADS_MAX = 4096, VOCAB_MAX = 1 << 24 };
+enum {
+    WIDTH_MAX = 1 << 20,
+    LAYERS_MAX = 4096,
+    HEADS_MAX = 4096,
+    VOCAB_MAX = 1 << 24,
+    HEAD_MAX = 1 << 16
+};
 
 /* Fields of any config.json that say nothing about the decoder's results: bookkeeping, training
  * and generation defaults, code to load (auto_map), which is never loaded. */
@@ -56,7 +65,8 @@ void arch_common(struct fields *f, struct spec *s)
     s->ffn = fields_int(f, "intermediate_size", FIELD_REQUIRED, 1, WIDTH_MAX);
     s->heads = fields_int(f, "num_attention_heads", FIELD_REQUIRED, 1, HEADS_MAX);
     s->kv_heads = fields_int(f, "num_key_value_heads", s->heads, 1, HEADS_MAX);
-    s->head_dim = fields_int(f, "head_dim", s->width / s->heads, 1, 1 << 16);
+    s->head_dim = fields_int(f, "head_dim", s->head_dim ? s->head_dim : s->width / s->heads, 1,
+                             HEAD_MAX);
     s->vocab = fields_int(f, "vocab_size", FIELD_REQUIRED, 1, VOCAB_MAX);
     s->context = fields_int(f, "max_position_embeddings", s->context, 1, INT32_MAX / 2);
     s->eps = (float)fields_positive(f, "rms_norm_eps", s->eps);
@@ -66,12 +76,6 @@ void arch_common(struct fields *f, struct spec *s)
     s->rotary = s->head_dim;
     s->attention_scale = (float)(1 / sqrt(s->head_dim));
     s->layer = xcalloc((size_t)s->layers, sizeof *s->layer);
-}
-
-void arch_biases(struct fields *f, struct spec *s)
-{
-    s->qkv_bias = s->o_bias = fields_bool(f, "attention_bias", false);
-    s->gate_up_bias = s->down_bias = fields_bool(f, "mlp_bias", false);
 }
 
 void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta)
@@ -113,7 +117,8 @@ void arch_rope(struct fields *f, struct spec *s, double theta)
     }
 }
 
-void arch_layer_types(struct fields *f, struct spec *s, int32_t window)
+/* layer_types, where present, says which layers have the window. */
+static void layer_types(struct fields *f, struct spec *s, int32_t window)
 {
     const json_t *types = fields_array(f, "layer_types");
     if (!types)
@@ -133,6 +138,36 @@ void arch_layer_types(struct fields *f, struct spec *s, int32_t window)
                           window ? "\"full_attention\" or \"sliding_attention\""
                                  : "\"full_attention\" where there is no sliding_window");
     }
+}
+
+int32_t arch_window(struct fields *f, int32_t fallback)
+{
+    bool none = json_is_null(json_object_get(f->object, "sliding_window"));
+    return fields_int(f, "sliding_window", none ? 0 : fallback, 1, INT32_MAX);
+}
+
+void arch_slide_all(struct fields *f, struct spec *s, int32_t window)
+{
+    for (int32_t i = 0; i < s->layers; i++)
+        s->layer[i].window = window;
+    layer_types(f, s, window);
+}
+
+void arch_slide_period(struct fields *f, struct spec *s, int32_t window, int32_t period)
+{
+    for (int32_t i = 0; i < s->layers; i++)
+        s->layer[i].window = (i + 1) % period ? window : 0;
+    layer_types(f, s, window);
+}
+
+void arch_slide_switch(struct fields *f, struct spec *s)
+{
+    bool on = fields_bool(f, "use_sliding_window", false);
+    int32_t window = arch_window(f, 4096);
+    int32_t from = fields_int(f, "max_window_layers", 28, 0, INT32_MAX);
+    for (int32_t i = from; on && i < s->layers; i++)
+        s->layer[i].window = window;
+    layer_types(f, s, on ? window : 0);
 }
 
 /* The names that published checkpoints of nearly all families have; a row changes what differs
@@ -215,6 +250,10 @@ int spec_read(struct spec *s, const json_t *config, struct err *e)
 
 void spec_release(struct spec *s)
 {
+    for (int i = 0; i < ROPE_TABLES; i++) {
+        free(s->rope[i].factors);
+        s->rope[i].factors = NULL;
+    }
     free(s->layer);
     s->layer = NULL;
 }

@@ -42,11 +42,25 @@ static void send(struct model *m, void *to, const void *from, size_t n, size_t s
         m->dev->ops->upload(m->dev, to, from, (int64_t)(n * size));
 }
 
+/* Rows of the rotary table: a far sequence's stand in the table behind the first. */
+static const int32_t *places_of(struct model *m, const struct batch *b)
+{
+    if (!b->far)
+        return b->pos;
+    if (!m->info.far_context)
+        BUG("a far sequence in a model that has none");
+    for (int32_t i = 0; i < b->n_spans; i++)
+        for (int32_t t = 0; t < b->spans[i].count; t++)
+            m->places[b->spans[i].first + t] = b->pos[b->spans[i].first + t] +
+                                               (b->far[i] ? m->positions : 0);
+    return m->places;
+}
+
 static struct spans send_batch(struct model *m, const struct batch *b)
 {
     struct work *w = &m->work;
     send(m, w->ids, b->ids, (size_t)b->tokens, sizeof *b->ids);
-    send(m, w->pos, b->pos, (size_t)b->tokens, sizeof *b->pos);
+    send(m, w->pos, places_of(m, b), (size_t)b->tokens, sizeof *b->pos);
     send(m, w->rows, b->rows, (size_t)b->n_rows, sizeof *b->rows);
     send(m, w->spans, b->spans, (size_t)b->n_spans, sizeof *b->spans);
     send(m, w->pages, b->pages, (size_t)b->n_pages, sizeof *b->pages);
@@ -109,6 +123,11 @@ static void leave(struct forward *f, const struct tensor *out, struct tensor *no
     f->pending = norm ? normed : out;
 }
 
+static const float *table_of(const struct model *m, int32_t i)
+{
+    return m->cos_sin + (int64_t)i * m->positions * m->spec.rotary;
+}
+
 static void attend(struct forward *f, int32_t i, const struct tensor *in,
                    const struct tensor *out)
 {
@@ -128,7 +147,7 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
                              .kv_heads = s->kv_heads,
                              .head_dim = s->head_dim,
                              .rotary = table < 0 ? 0 : s->rotary,
-                             .cos_sin = table < 0 ? NULL : m->cos_sin[table],
+                             .cos_sin = table < 0 ? NULL : table_of(m, table),
                              .pos = m->work.pos,
                              .q_norm = y->q_norm,
                              .k_norm = y->k_norm,

@@ -42,7 +42,8 @@ struct model {
     struct layer *layer;         /* [layers] */
     struct weight *embed, *head; /* the same where tied */
     float *final_norm;
-    float *cos_sin[ROPE_TABLES];
+    float *cos_sin;  /* [ropes * positions, rotary], one table behind the other */
+    int32_t *places; /* host, [batch_tokens]: rows of a table for long sequences, or NULL */
     struct kv *kv;
     struct work work;
     int32_t positions; /* rows of a rope table, and so the longest sequence */

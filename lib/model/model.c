@@ -74,20 +74,20 @@ static int make_rope(struct model *m, struct err *e)
     struct dev *d = m->dev;
     int64_t room = (int64_t)m->info.pages * KV_PAGE;
     m->positions = room < s->context ? (int32_t)room : s->context;
-    int64_t n = (int64_t)m->positions * s->rotary, bytes = n * (int64_t)sizeof(float);
-    for (int32_t i = 0; i < s->ropes; i++) {
-        m->cos_sin[i] = d->ops->alloc(d, bytes, e);
-        if (!m->cos_sin[i])
-            return -1;
-        float *host = xmalloc_n((size_t)n, sizeof *host);
-        rope_fill(&s->rope[i], s->rotary, m->positions, host);
-        d->ops->upload(d, m->cos_sin[i], host, bytes);
-        int rc = d->ops->sync(d, e);
-        free(host);
-        if (rc < 0)
-            return -1;
-    }
-    return 0;
+    int64_t table = (int64_t)m->positions * s->rotary;
+    int64_t bytes = table * s->ropes * (int64_t)sizeof(float);
+    m->cos_sin = d->ops->alloc(d, bytes, e);
+    if (!m->cos_sin)
+        return -1;
+    float *host = xmalloc((size_t)bytes);
+    for (int32_t i = 0; i < s->ropes; i++)
+        rope_fill(&s->rope[i], s->rotary, m->positions, host + i * table);
+    d->ops->upload(d, m->cos_sin, host, bytes);
+    int rc = d->ops->sync(d, e);
+    free(host);
+    if (s->long_after)
+        m->places = xcalloc((size_t)m->config.batch_tokens, sizeof *m->places);
+    return rc;
 }
 
 /* One buffer of the forward. */
@@ -171,6 +171,10 @@ struct model *model_open(struct dev *d, const struct ckpt *c, const struct model
     m->info.type = m->spec.type;
     m->info.vocab = m->spec.vocab;
     m->info.context = m->spec.context;
+    if (m->spec.long_after && m->spec.long_after < m->spec.context) {
+        m->info.context = m->spec.long_after;
+        m->info.far_context = m->spec.context;
+    }
     if (make_kv(m, e) < 0 || make_rope(m, e) < 0 || make_work(m, e) < 0) {
         model_close(m);
         return NULL;
@@ -184,8 +188,8 @@ void model_close(struct model *m)
         return;
     free_weights(m);
     free_work(m);
-    for (int i = 0; i < ROPE_TABLES; i++)
-        m->dev->ops->free(m->dev, m->cos_sin[i]);
+    m->dev->ops->free(m->dev, m->cos_sin);
+    free(m->places);
     m->dev->ops->kv_free(m->dev, m->kv);
     spec_release(&m->spec);
     free(m);

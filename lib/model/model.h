@@ -22,8 +22,11 @@ struct model_config {
 struct model_info {
     const char *type; /* model_type */
     int32_t vocab;
-    int32_t context; /* max_position_embeddings */
-    int32_t pages;   /* KV pages there are */
+    int32_t context; /* tokens that a sequence may have */
+    /* Where not 0: sequences of more than `context` tokens, up to this many, are computed with
+     * other rotary positions from their first token on, and marked in `batch.far`. */
+    int32_t far_context;
+    int32_t pages; /* KV pages there are */
     int64_t page_bytes, weight_bytes, params;
 };
 
@@ -54,6 +57,7 @@ struct batch {
     const int32_t *pages; /* page lists, n_pages in all; a page that is written belongs to one
                              span alone, one that is only read may stand in several */
     int32_t n_pages;
+    const bool *far;     /* [n_spans], or NULL: none is; see model_info.far_context */
     const int32_t *rows; /* token indices whose final states are kept for the head */
     int32_t n_rows;
     /* Where not NULL, called with the embedding output (i = 0), the residual stream after layer

@@ -11,7 +11,7 @@ static double frequency(const struct rope_spec *r, int32_t i, int32_t rotary)
     switch (r->kind) {
     case ROPE_DEFAULT: return f;
     case ROPE_LINEAR: return f / r->factor;
-    case ROPE_FACTORS: return f / json_number_value(json_array_get(r->factors, (size_t)i));
+    case ROPE_FACTORS: return f / r->factors[i];
     case ROPE_LLAMA3: break;
     }
     double wave = 2 * M_PI / f;

@@ -19,17 +19,21 @@ struct worst {
 /* What one run over a prompt gives; compared bit for bit between runs. */
 struct result {
     int32_t n, vocab;
+    bool far[2];     /* the sequence is longer than info.context; once for each of two spans */
     int32_t *argmax; /* [n] */
     float *best;     /* [n] log-probability of the argmax */
     float *next;     /* [n - 1] log-probability of the token that follows */
     float *logits;   /* [n, vocab] */
 };
 
-static struct result result_new(int32_t n, int32_t vocab)
+static struct result result_new(int32_t n, const struct model_info *info)
 {
     size_t N = (size_t)n;
+    int32_t vocab = info->vocab;
+    bool far = n > info->context;
     return (struct result){n,
                            vocab,
+                           {far, far},
                            xcalloc(N, sizeof(int32_t)),
                            xcalloc(N, sizeof(float)),
                            xcalloc(N, sizeof(float)),
@@ -64,12 +68,19 @@ static int take(struct model *m, struct result *r, const int32_t *ids, int32_t r
     return model_logits(m, row0, n, r->logits + (int64_t)start * r->vocab, e);
 }
 
-static int run_chunks(struct model *m, struct result *r, const int32_t *ids, int32_t chunk,
-                      struct batch *tap, struct err *e)
+static const bool *far_of(const struct result *r)
 {
+    return r->far[0] ? r->far : NULL;
+}
+
+static int run_chunks(struct model *m, struct result *r, const int32_t *ids, int32_t chunk,
+                      const struct batch *tap, struct err *e)
+{
+    struct batch extra = tap ? *tap : (struct batch){0};
+    extra.far = far_of(r);
     for (int32_t at = 0; at < r->n; at += chunk) {
         int32_t n = r->n - at < chunk ? r->n - at : chunk;
-        if (session_step(m, ids, at, n, tap, e) < 0 || take(m, r, ids, 0, at, n, e) < 0)
+        if (session_step(m, ids, at, n, &extra, e) < 0 || take(m, r, ids, 0, at, n, e) < 0)
             return -1;
     }
     return 0;
@@ -81,8 +92,9 @@ static int run_shared(struct model *m, struct result *r, const int32_t *ids, str
 {
     int32_t prefix = (r->n - 1) / KV_PAGE * KV_PAGE, n = r->n - prefix;
     int32_t pos[2 * ROOM], rows[2 * ROOM], twice[2 * ROOM], pages[2 * LIST];
-    if (prefix &&
-        (session_step(m, ids, 0, prefix, NULL, e) < 0 || take(m, r, ids, 0, 0, prefix, e) < 0))
+    const struct batch extra = {.far = far_of(r)};
+    if (prefix && (session_step(m, ids, 0, prefix, &extra, e) < 0 ||
+                   take(m, r, ids, 0, 0, prefix, e) < 0))
         return -1;
     for (int32_t i = 0; i < 2 * n; i++) {
         rows[i] = i;
@@ -100,6 +112,7 @@ static int run_shared(struct model *m, struct result *r, const int32_t *ids, str
                       .n_spans = 2,
                       .pages = pages,
                       .n_pages = 2 * LIST,
+                      .far = far_of(r),
                       .rows = rows,
                       .n_rows = 2 * n};
     if (model_forward(m, &b, e) < 0)
@@ -112,12 +125,13 @@ static int run_greedy(struct model *m, const struct result *r, const int32_t *id
 {
     int32_t all[ROOM];
     float lp;
+    const struct batch extra = {.far = far_of(r)};
     memcpy(all, ids, (size_t)r->n * sizeof *all);
     out[0] = r->argmax[r->n - 1];
     for (int32_t i = 1; i < n; i++) {
         int32_t at = r->n + i - 1;
         all[at] = out[i - 1];
-        if (session_step(m, all, at, 1, NULL, e) < 0 ||
+        if (session_step(m, all, at, 1, &extra, e) < 0 ||
             model_argmax(m, 0, 1, &out[i], &lp, e) < 0)
             return -1;
     }
@@ -299,7 +313,9 @@ static bool check_bits(const struct at *a, struct model *m, const struct result 
                        const int32_t *ids)
 {
     static const int32_t chunks[] = {1, 7, 64};
-    struct result x = result_new(r->n, r->vocab);
+    struct model_info info;
+    model_info(m, &info);
+    struct result x = result_new(r->n, &info);
     struct err e = {0};
     bool ok = true;
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks && ok; i++) {
@@ -336,7 +352,7 @@ static void run_record(const struct at *a, struct model *m, const struct place *
         free(ids);
         return;
     }
-    struct result r = result_new(n, info.vocab);
+    struct result r = result_new(n, &info);
     bool ok = run_chunks(m, &r, ids, n, NULL, &e) == 0;
     if (ok && dtype == DT_F32)
         ok = run_greedy(m, &r, ids, greedy, 24, &e) == 0;

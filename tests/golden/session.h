@@ -109,9 +109,10 @@ static inline int32_t *session_pages(void)
     return pages;
 }
 
-/* Runs ids[start .. start+n-1] of the first sequence; all rows are kept. */
+/* Runs ids[start .. start+n-1] of the first sequence; all rows are kept.  Tap and far come from
+ * extra, where not NULL. */
 static inline int session_step(struct model *m, const int32_t *ids, int32_t start, int32_t n,
-                               struct batch *extra, struct err *e)
+                               const struct batch *extra, struct err *e)
 {
     int32_t pos[ROOM], rows[ROOM];
     for (int32_t i = 0; i < n; i++) {
@@ -131,6 +132,7 @@ static inline int session_step(struct model *m, const int32_t *ids, int32_t star
     if (extra) {
         b.tap = extra->tap;
         b.tap_arg = extra->tap_arg;
+        b.far = extra->far;
     }
     return model_forward(m, &b, e);
 }

@@ -107,6 +107,85 @@ static void test_spellings(void)
     spec_release(&b);
 }
 
+#define OF(type, members)                                                       \
+    "{\"model_type\":\"" type "\",\"hidden_size\":64,\"intermediate_size\":96," \
+    "\"num_hidden_layers\":4,\"num_attention_heads\":4,\"vocab_size\":96" members "}"
+
+/* The windows of four layers, and what null, absence and a switch mean. */
+static void test_windows(void)
+{
+    static const struct {
+        const char *config;
+        int32_t window[4];
+    } cases[] = {
+        {OF("mistral", ""), {4096, 4096, 4096, 4096}},
+        {OF("mistral", ",\"sliding_window\":null"), {0, 0, 0, 0}},
+        {OF("mistral", ",\"sliding_window\":8"), {8, 8, 8, 8}},
+        {OF("qwen2", ",\"sliding_window\":8,\"max_window_layers\":1"), {0, 0, 0, 0}},
+        {OF("qwen2", ",\"sliding_window\":8,\"max_window_layers\":1,"
+                     "\"use_sliding_window\":true"),
+         {0, 8, 8, 8}},
+        {OF("qwen3", ",\"sliding_window\":8,\"use_sliding_window\":true,"
+                     "\"layer_types\":[\"sliding_attention\",\"full_attention\","
+                     "\"full_attention\",\"sliding_attention\"]"),
+         {8, 0, 0, 8}},
+        {OF("gemma2", ",\"sliding_window\":8"), {8, 0, 8, 0}},
+        {OF("gemma3_text", ",\"sliding_window\":8,\"sliding_window_pattern\":3"), {8, 8, 0, 8}},
+        {OF("phi3", ""), {0, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct spec s;
+        struct err e = {0};
+        int rc = read_config(cases[i].config, &s, &e);
+        CHECK_MSG(rc == 0, "%s", e.text);
+        for (int k = 0; rc == 0 && k < 4; k++)
+            CHECK_MSG(s.layer[k].window == cases[i].window[k], "%s: layer %d: %d",
+                      cases[i].config, k, s.layer[k].window);
+        if (rc == 0)
+            spec_release(&s);
+    }
+    REFUSED(OF("qwen3", ",\"layer_types\":[\"full_attention\"]"), "layer_types", "one a layer");
+    REFUSED(OF("qwen3", ",\"layer_types\":[\"sliding_attention\",\"full_attention\","
+                        "\"full_attention\",\"full_attention\"]"),
+            "layer_types", "no sliding_window");
+    REFUSED(OF("smollm3", ",\"use_sliding_window\":true"), "use_sliding_window");
+    REFUSED(OF("smollm3", ",\"no_rope_layers\":[1]"), "no_rope_layers", "one a layer");
+}
+
+static void test_two_ropes(void)
+{
+    struct spec old, new;
+    struct err e = {0};
+    CHECK(read_config(OF("gemma3_text", ",\"rope_theta\":1e6,\"rope_local_base_freq\":1e4,"
+                                        "\"rope_scaling\":{\"rope_type\":\"linear\","
+                                        "\"factor\":8},\"sliding_window_pattern\":2"),
+                      &old, &e) == 0);
+    CHECK(read_config(OF("gemma3_text",
+                         ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\","
+                         "\"factor\":8,\"rope_theta\":1e6},\"sliding_attention\":{"
+                         "\"rope_type\":\"default\",\"rope_theta\":1e4}},\"layer_types\":["
+                         "\"sliding_attention\",\"full_attention\",\"sliding_attention\","
+                         "\"full_attention\"]"),
+                      &new, &e) == 0);
+    CHECK(old.ropes == 2 && new.ropes == 2 && !memcmp(old.rope, new.rope, sizeof old.rope));
+    CHECK(old.rope[0].kind == ROPE_LINEAR && old.rope[1].theta == 1e4);
+    CHECK(!memcmp(old.layer, new.layer, 4 * sizeof *old.layer));
+    CHECK(old.layer[0].rope == 1 && old.layer[1].rope == 0);
+    CHECK(old.norm_plus_one && old.tied && old.head_cap == 0);
+    spec_release(&old);
+    spec_release(&new);
+    REFUSED(OF("gemma3_text", ",\"rope_parameters\":{\"full_attention\":{}}"),
+            "sliding_attention");
+    REFUSED(OF("gemma2", ",\"hidden_activation\":\"gelu\""), "hidden_activation", "gelu");
+    REFUSED(OF("gemma2", ",\"use_bidirectional_attention\":true"),
+            "use_bidirectional_attention");
+    REFUSED(OF("phi3", ",\"rope_scaling\":{\"type\":\"longrope\"}"),
+            "original_max_position_embeddings");
+    REFUSED(OF("phi3", ",\"original_max_position_embeddings\":64,\"rope_scaling\":"
+                       "{\"type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1]}"),
+            "short_factor", "half as many");
+}
+
 /* Cosines and sines of a plain table, at both ends. */
 static void test_rope_table(void)
 {
@@ -383,6 +462,8 @@ int main(void)
     test_refused_fields();
     test_refused_rope();
     test_spellings();
+    test_windows();
+    test_two_ropes();
     test_rope_table();
     test_not_loaded();
     test_wrong_shape();

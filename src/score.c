@@ -12,26 +12,66 @@
 
 static struct {
     const char *gold, *pred, *group, *positive, *labels, *output;
-    bool json, strict;
+    bool json, strict, quiet;
     int64_t max_record;
 } opt = {.gold = "label", .max_record = 16 << 20};
 
 static const struct arg table[] = {
-    {ARG_STRING, 0, "gold", &opt.gold, "FIELD", "the right label", 0, 0, NULL, NULL},
-    {ARG_STRING, 0, "pred", &opt.pred, "FIELD", "the answer", 0, 0, DEFAULT_PRED, NULL},
-    {ARG_STRING, 0, "group", &opt.group, "FIELD", "error rates for each value of FIELD", 0, 0,
-     "none", NULL},
-    {ARG_STRING, 0, "labels", &opt.labels, "A,B,C", "the labels, in this order", 0, 0,
-     "all that occur, sorted", NULL},
-    {ARG_STRING, 0, "positive", &opt.positive, "LABEL", "the label that FPR and FNR are about",
-     0, 0, "of two the second, of more their mean", NULL},
-    {ARG_FLAG, 0, "json", &opt.json, NULL, "JSON on stdout in place of the table", 0, 0, NULL,
-     NULL},
-    {ARG_STRING, 'o', "output", &opt.output, "FILE", "JSON to FILE as well", 0, 0, NULL, NULL},
-    {ARG_FLAG, 0, "strict", &opt.strict, NULL, "stop at the first record without a gold label",
-     0, 0, NULL, NULL},
-    {ARG_SIZE, 0, "max-record", &opt.max_record, "SIZE", "longest record", 1, 1 << 30, NULL,
-     NULL},
+    {.kind = ARG_STRING,
+     .name = "gold",
+     .to = &opt.gold,
+     .metavar = "FIELD",
+     .help = "the right label"},
+    {.kind = ARG_STRING,
+     .name = "pred",
+     .to = &opt.pred,
+     .metavar = "FIELD",
+     .help = "the answer",
+     .fallback = DEFAULT_PRED},
+    {.kind = ARG_STRING,
+     .name = "group",
+     .to = &opt.group,
+     .metavar = "FIELD",
+     .help = "error rates for each value of FIELD",
+     .fallback = "none"},
+    {.kind = ARG_STRING,
+     .name = "labels",
+     .to = &opt.labels,
+     .metavar = "A,B,C",
+     .help = "the labels, in this order",
+     .fallback = "all that occur, sorted"},
+    {.kind = ARG_STRING,
+     .name = "positive",
+     .to = &opt.positive,
+     .metavar = "LABEL",
+     .help = "the label that FPR and FNR are about",
+     .fallback = "of two the second"},
+    {.kind = ARG_FLAG,
+     .name = "json",
+     .to = &opt.json,
+     .help = "JSON on stdout in place of the table"},
+    {.kind = ARG_STRING,
+     .letter = 'o',
+     .name = "output",
+     .to = &opt.output,
+     .metavar = "FILE",
+     .help = "JSON to FILE as well"},
+    {.kind = ARG_FLAG,
+     .name = "strict",
+     .to = &opt.strict,
+     .help = "stop at the first record without a gold label"},
+    {.kind = ARG_FLAG,
+     .letter = 'q',
+     .name = "quiet",
+     .to = &opt.quiet,
+     .help = "no summary line"},
+    {.kind = ARG_SIZE,
+     .name = "max-record",
+     .to = &opt.max_record,
+     .metavar = "SIZE",
+     .help = "longest record",
+     .min = 1,
+     .max = 1 << 30},
 };
 
 static const struct args args = {
@@ -294,9 +334,10 @@ static void finish(struct run *r)
     if (out_close(&out, &e) < 0)
         die_err(&e);
     say_what_is_odd(r);
-    warn("%llu records, %llu right of %llu, %llu unparsed", (unsigned long long)r->records,
-         (unsigned long long)wrong->all.correct, (unsigned long long)wrong->all.n,
-         (unsigned long long)(wrong->all.n - drop->all.n));
+    if (!opt.quiet)
+        warn("%llu records, %llu right of %llu, %llu unparsed", (unsigned long long)r->records,
+             (unsigned long long)wrong->all.correct, (unsigned long long)wrong->all.n,
+             (unsigned long long)(wrong->all.n - drop->all.n));
     buf_release(&json);
     figures_free(drop);
     figures_free(wrong);

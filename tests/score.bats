@@ -35,6 +35,8 @@ figure() {
     grep -q '^wrong .* 6 .*0\.5000' out
     grep -q '^chat  *4 ' out
     [ "$(cat err)" = "score: 6 records, 3 right of 6, 2 unparsed" ]
+    score -q r.jsonl > quiet 2> err
+    [ ! -s err ]
 }
 
 @test "score: rates of a group about the positive label" {

@@ -24,6 +24,8 @@ LIB_C  := $(sort $(wildcard lib/*/*.c lib/dev/ref/*.c lib/dev/cpu/*.c))
 ISA_C  := $(sort $(wildcard lib/dev/cpu/isa/*.c))
 ISAS   := avx2 avx512
 TOOL_C := $(sort $(wildcard src/*.c))
+# A tool of several files: those in src/TOOL/ go with src/TOOL.c.
+PART_C := $(sort $(wildcard src/*/*.c))
 UNIT_C := $(sort $(wildcard tests/unit/*.c))
 GOLD_C := $(sort $(wildcard tests/golden/*.c))
 LIB_O  := $(LIB_C:%.c=$B/%.o) $(foreach i,$(ISAS),$(ISA_C:%.c=$B/$i/%.o))
@@ -48,14 +50,15 @@ CC := gcc
 CFLAGS ?=
 LDFLAGS ?=
 LDLIBS := -ljansson -lpcre2-8 -lutf8proc -lm -pthread
-C := $(CC) -std=c11 -D_GNU_SOURCE -Ilib $(WARN) $(OPT.$(VARIANT)) $(FP) -fno-common -pthread \
+C := $(CC) -std=c11 -D_GNU_SOURCE -Ilib -Isrc $(WARN) $(OPT.$(VARIANT)) $(FP) -fno-common -pthread \
      -DVERSION='"$(VERSION)"' $(CFLAGS)
 
 # ---- build -----------------------------------------------------------------
 all: $(TOOLS)                   ## build every tool into bin/
 
 $(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
-	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$C $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+$(foreach c,$(PART_C),$(eval $(patsubst src/%/,$(BIN)/%,$(dir $c)): $(c:%.c=$B/%.o)))
 $(UNITS): $B/unit/%: $B/tests/unit/%.o $B/lib.a | $B/unit/
 	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(GOLDS): $B/golden/%: $B/tests/golden/%.o $B/lib.a | $B/golden/
@@ -64,7 +67,7 @@ $B/lib.a: $(LIB_O)
 	rm -f $@
 	ar rcsD $@ $^
 
-OBJ := $(LIB_C:%.c=$B/%.o) $(TOOL_C:%.c=$B/%.o) $(UNIT_C:%.c=$B/%.o) $(GOLD_C:%.c=$B/%.o)
+OBJ := $(LIB_C:%.c=$B/%.o) $(TOOL_C:%.c=$B/%.o) $(PART_C:%.c=$B/%.o) $(UNIT_C:%.c=$B/%.o) $(GOLD_C:%.c=$B/%.o)
 ISA_O := $(filter-out $(OBJ),$(LIB_O))
 DIRS := $(sort $(dir $(OBJ) $(ISA_O)) $(BIN)/ $B/unit/ $B/golden/)
 $(DIRS):

@@ -61,7 +61,7 @@ int job_check(const struct infer *f, const struct infer_request *r, struct err *
     if (pages > f->pages.n)
         return err_set(e, EXIT_DATA,
                        "prompt and answer need key-value memory for %lld tokens; there is room "
-                       "for %lld",
+                       "for %lld (--kv-memory)",
                        (long long)pages * KV_PAGE, (long long)f->pages.n * KV_PAGE);
     return 0;
 }

@@ -59,6 +59,9 @@ static int make_kv(struct model *m, struct err *e)
     int64_t position = (int64_t)s->layers * s->kv_heads * 2 * s->head_dim * dtype_size(dtype);
     m->info.page_bytes = position * KV_PAGE;
     int64_t pages = m->config.kv_bytes / m->info.page_bytes;
+    int64_t most = ((int64_t)s->context + KV_PAGE - 1) / KV_PAGE * m->config.sequences;
+    if (most && pages > most)
+        pages = most;
     m->info.pages = pages < 1                     ? 1
                     : pages > INT32_MAX / KV_PAGE ? INT32_MAX / KV_PAGE
                                                   : (int32_t)pages;

@@ -17,6 +17,7 @@ struct model_config {
     int32_t batch_tokens; /* most tokens of one forward */
     int32_t head_rows;    /* most rows of one forward that go through the head */
     int64_t kv_bytes;     /* memory for keys and values; at least one page is made */
+    int32_t sequences;    /* no more of it than so many whole contexts need; 0: no such bound */
 };
 
 struct model_info {

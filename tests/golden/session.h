@@ -89,14 +89,14 @@ enum { ROOM = 256, LIST = ROOM / KV_PAGE }; /* tokens and pages of one test sequ
 static inline struct model *session_open(struct dev *d, const struct ckpt *c, enum dtype dtype,
                                          struct err *e)
 {
-    const struct model_config one = {dtype, 1, 1, 1};
+    const struct model_config one = {dtype, 1, 1, 1, 0};
     struct model_info info;
     struct model *m = model_open(d, c, &one, e);
     if (!m)
         return NULL;
     model_info(m, &info);
     model_close(m);
-    const struct model_config full = {dtype, 2 * ROOM, 2 * ROOM, 2 * LIST * info.page_bytes};
+    const struct model_config full = {dtype, 2 * ROOM, 2 * ROOM, 2 * LIST * info.page_bytes, 0};
     return model_open(d, c, &full, e);
 }
 

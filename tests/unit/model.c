@@ -217,13 +217,13 @@ static struct model *open_model(struct dev *d, const char *dir, enum dtype dtype
     struct ckpt *c = ckpt_open(dir, e);
     if (!c)
         return NULL;
-    struct model_config cfg = {dtype, 1, 1, 1};
+    struct model_config cfg = {dtype, 1, 1, 1, 0};
     struct model_info info;
     struct model *m = model_open(d, c, &cfg, e);
     if (m) {
         model_info(m, &info);
         model_close(m);
-        cfg = (struct model_config){dtype, tokens, tokens, pages * info.page_bytes};
+        cfg = (struct model_config){dtype, tokens, tokens, pages * info.page_bytes, 0};
         m = model_open(d, c, &cfg, e);
     }
     ckpt_close(c);

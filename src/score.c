@@ -90,18 +90,18 @@ struct run {
     size_t n_pred;
     struct buf gold_text, pred_text, group_text;
     uint64_t records, errors, bad, no_gold, other_gold, answered, no_group;
-    char first[256]; /* the first record that was left out, and why */
+    char first[512]; /* the first record that was left out, and why */
 };
 
 /* ---- counting ------------------------------------------------------------- */
 
-static void leave_out(struct run *r, const struct rec *rec, uint64_t *counter, const char *why)
+/* why: with its place. */
+static void leave_out(struct run *r, uint64_t *counter, const char *why)
 {
     if (opt.strict)
-        die(EXIT_DATA, "%s:%llu: %s", rec->file, (unsigned long long)rec->number, why);
+        die(EXIT_DATA, "%s", why);
     if (!r->first[0])
-        snprintf(r->first, sizeof r->first, "%s:%llu: %s", rec->file,
-                 (unsigned long long)rec->number, why);
+        snprintf(r->first, sizeof r->first, "%s", why);
     ++*counter;
 }
 
@@ -152,11 +152,11 @@ static struct str group_of(struct run *r, const struct rec *rec)
 
 static void count_record(struct run *r, const struct rec *rec)
 {
-    char why[320];
+    char why[512];
     struct err e = {0};
     r->records++;
     if (rec->fault) {
-        leave_out(r, rec, &r->bad, rec->message);
+        leave_out(r, &r->bad, rec->message);
         return;
     }
     bool failed = rec_is_error(rec);
@@ -164,8 +164,9 @@ static void count_record(struct run *r, const struct rec *rec)
     if (!opt.labels)
         declare_labels(r, rec);
     if (!field_text(r->gold, rec, &r->gold_text)) {
-        snprintf(why, sizeof why, "no gold label in \"%s\"", field_name(r->gold));
-        leave_out(r, rec, &r->no_gold, why);
+        snprintf(why, sizeof why, "%s:%llu: no gold label in \"%s\"", rec->file,
+                 (unsigned long long)rec->number, field_name(r->gold));
+        leave_out(r, &r->no_gold, why);
         return;
     }
     struct str predicted = failed ? (struct str){NULL, 0} : answer(r, rec);
@@ -173,9 +174,10 @@ static void count_record(struct run *r, const struct rec *rec)
     if (rc < 0)
         die(e.status, "%s:%llu: %s", rec->file, (unsigned long long)rec->number, e.text);
     if (rc == 0) {
-        snprintf(why, sizeof why, "gold label \"%.200s\" is not in --labels",
+        snprintf(why, sizeof why, "%s:%llu: gold label \"%.200s\" is not in --labels",
+                 rec->file, (unsigned long long)rec->number,
                  r->gold_text.n ? r->gold_text.p : "");
-        leave_out(r, rec, &r->other_gold, why);
+        leave_out(r, &r->other_gold, why);
     }
 }
 
@@ -295,7 +297,10 @@ static void put_table(struct buf *b, struct run *r, const struct figures *drop,
                (unsigned long long)r->records, (unsigned long long)wrong->all.n,
                (unsigned long long)(wrong->all.n - drop->all.n), (unsigned long long)r->errors,
                (unsigned long long)(r->bad + r->no_gold + r->other_gold));
-    figures_put_table(b, drop, wrong, opt.group);
+    if (wrong->all.n)
+        figures_put_table(b, drop, wrong, opt.group);
+    else
+        buf_printf(b, "no figures: no record has a gold label in \"%s\"\n", opt.gold);
 }
 
 static void say_what_is_odd(struct run *r)

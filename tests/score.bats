@@ -122,7 +122,8 @@ EOF
     sed -i '3s/.*/{"label":/' r.jsonl
     run score r.jsonl
     [ "$status" -eq 0 ]
-    [[ "$output" == *"r.jsonl:3:"*"1 of 6 records left out"* ]]
+    [[ "$output" == *"score: r.jsonl:3: "*"1 of 6 records left out"* ]]
+    [ "$(grep -o r.jsonl <<< "$output" | wc -l)" -eq 1 ]
     [ "$(figure '[.records,.scored,.bad_records]' r.jsonl)" = "[6,5,1]" ]
     run score --strict r.jsonl
     [ "$status" -eq 65 ]
@@ -134,6 +135,7 @@ EOF
     [ "$output" = "[0,[],0,null]" ]
     run score --group g < /dev/null
     [ "$status" -eq 0 ]
+    [[ "$output" == *"no figures"* ]]
 }
 
 @test "score: no final newline, several files, stdin as -" {

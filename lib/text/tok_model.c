@@ -132,12 +132,13 @@ static int merge_token(const struct tokenizer *t, struct str s, int32_t *id, str
                               (int)(s.n < 80 ? s.n : 80), s.p);
 }
 
-static int parse_merge(struct tokenizer *t, struct str item, uint32_t rank, struct buf *joined,
-                       struct err *e)
+/* The next of a growing list, which becomes the table when its length is known. */
+static int parse_merge(struct tokenizer *t, struct str item, struct bpe_merge *m,
+                       struct buf *joined, struct err *e)
 {
-    struct tok_bpe *bpe = &t->bpe;
+    const struct tok_bpe *bpe = &t->bpe;
     struct str a, b;
-    int32_t left, right, id;
+    int32_t left, right;
     if (merge_halves(t, item, &a, &b, e) < 0 || merge_token(t, a, &left, e) < 0 ||
         merge_token(t, b, &right, e) < 0)
         return -1;
@@ -147,38 +148,43 @@ static int parse_merge(struct tokenizer *t, struct str item, uint32_t rank, stru
     buf_clear(joined);
     buf_addstr(joined, a);
     buf_add(joined, b.p + bpe->prefix.n, b.n - bpe->prefix.n);
-    if (merge_token(t, buf_str(joined), &id, e) < 0)
-        return -1;
-    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    struct bpe_merge *m = tok_merge_slot(bpe, pair);
-    *m = (struct bpe_merge){pair, rank, id}; /* of two equal ones the last counts */
-    return 0;
+    m->pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    return merge_token(t, buf_str(joined), &m->id, e);
+}
+
+static void make_table(struct tok_bpe *b, const struct bpe_merge *list, size_t n)
+{
+    size_t size = 2;
+    while (size < 2 * n)
+        size *= 2;
+    b->mask = size - 1;
+    b->merges = xmalloc_n(size, sizeof *b->merges);
+    for (size_t i = 0; i < size; i++)
+        b->merges[i].pair = UINT64_MAX;
+    for (size_t i = 0; i < n; i++) /* of two equal pairs the last counts */
+        *tok_merge_slot(b, list[i].pair) = list[i];
 }
 
 static int parse_merges(struct tokenizer *t, struct str json, struct err *e)
 {
-    struct json_iter it = json_iter(json);
-    struct str item;
-    size_t n = 0, size = 2;
-    while (json_next(&it, NULL, &item))
-        n++;
-    while (size < 2 * n)
-        size *= 2;
-    t->bpe.mask = size - 1;
-    t->bpe.merges = xmalloc_n(size, sizeof *t->bpe.merges);
-    for (size_t i = 0; i < size; i++)
-        t->bpe.merges[i].pair = UINT64_MAX;
+    struct bpe_merge *list = NULL;
+    size_t n = 0, cap = 0;
     struct buf joined = {0};
+    struct str item;
     int rc = 0;
-    uint32_t rank = 0;
-    it = json_iter(json);
+    struct json_iter it = json_iter(json);
     for (size_t i = 0; rc == 0 && json_next(&it, NULL, &item); i++) {
         if (item.n > 8 && memcmp(item.p, "\"#version", 9) == 0)
             continue; /* the first line of a merges.txt */
-        rc = parse_merge(t, item, rank++, &joined, e);
+        GROW(list, cap, n + 1);
+        list[n].rank = (uint32_t)n;
+        rc = parse_merge(t, item, &list[n++], &joined, e);
         if (rc < 0)
             err_prefix(e, "merges[%zu]", i);
     }
+    if (rc == 0)
+        make_table(&t->bpe, list, n);
+    free(list);
     buf_release(&joined);
     return rc;
 }
@@ -186,17 +192,15 @@ static int parse_merges(struct tokenizer *t, struct str json, struct err *e)
 /* ---- the model ------------------------------------------------------------- */
 
 /* The reference takes files without "type" for what their members look like. */
-static int check_type(struct tokenizer *t, struct str json, struct err *e)
+static int check_type(struct tokenizer *t, struct str rest, struct str vocab, struct str merges,
+                      struct err *e)
 {
-    struct str type = {0};
-    if (tok_member(json, "type").n) {
-        if (tok_get_type(&t->arena, json, &type, e) < 0)
+    struct str type = STR("BPE");
+    if (tok_member(rest, "type").n) {
+        if (tok_get_type(&t->arena, rest, &type, e) < 0)
             return -1;
-    } else if (tok_member(json, "merges").n) {
-        return 0;
-    } else {
-        struct str v = tok_member(json, "vocab");
-        type = v.n && json_kind(v) == JSON_ARRAY ? STR("Unigram") : STR("WordPiece");
+    } else if (merges.n == 0) {
+        type = vocab.n && json_kind(vocab) == JSON_ARRAY ? STR("Unigram") : STR("WordPiece");
     }
     if (str_is(type, "BPE"))
         return 0;
@@ -228,23 +232,61 @@ static void index_short(struct tokenizer *t)
     buf_release(&b);
 }
 
+/* Parts the two long members from the short ones, of which *rest becomes an object, so that
+ * looking for those does not walk over the long ones again and again. */
+static void part_members(struct tokenizer *t, struct str json, struct str *vocab,
+                         struct str *merges, struct str *rest)
+{
+    struct json_iter it = json_iter(json);
+    struct str key, value;
+    struct buf b = {0};
+    *vocab = *merges = (struct str){NULL, 0};
+    while (json_next(&it, &key, &value)) {
+        if (json_key_is(key, "vocab")) {
+            *vocab = value;
+        } else if (json_key_is(key, "merges")) {
+            *merges = value;
+        } else {
+            buf_putc(&b, b.n ? ',' : '{');
+            buf_addstr(&b, key);
+            buf_putc(&b, ':');
+            buf_addstr(&b, value);
+        }
+    }
+    buf_puts(&b, b.n ? "}" : "{}");
+    *rest = (struct str){memcpy(tok_alloc(&t->arena, b.n), b.p, b.n), b.n};
+    buf_release(&b);
+}
+
+static int check_kind(struct str value, const char *name, enum json_kind kind, struct err *e)
+{
+    if (value.n == 0)
+        return err_set(e, EXIT_CONFIG, "\"%s\" is missing", name);
+    if (json_kind(value) != kind)
+        return err_set(e, EXIT_CONFIG, "\"%s\" must be an %s", name,
+                       kind == JSON_OBJECT ? "object" : "array");
+    return 0;
+}
+
 int tok_parse_model(struct tokenizer *t, struct str json, struct err *e)
 {
     struct tok_bpe *b = &t->bpe;
-    struct str vocab, merges, dropout;
+    struct str vocab, merges, rest, dropout;
     double p;
     if (json_kind(json) != JSON_OBJECT)
         return err_set(e, EXIT_CONFIG, "an object is needed");
-    if (check_type(t, json, e) < 0 || tok_get_object(json, "vocab", &vocab, e) < 0 ||
-        tok_get_array(json, "merges", &merges, e) < 0 ||
-        optional_text(t, json, "unk_token", &b->unk_token, e) < 0 ||
-        optional_text(t, json, "continuing_subword_prefix", &b->prefix, e) < 0 ||
-        optional_text(t, json, "end_of_word_suffix", &b->suffix, e) < 0 ||
-        tok_get_bool(json, "fuse_unk", 0, &b->fuse_unk, e) < 0 ||
-        tok_get_bool(json, "byte_fallback", 0, &b->byte_fallback, e) < 0 ||
-        tok_get_bool(json, "ignore_merges", 0, &b->ignore_merges, e) < 0)
+    part_members(t, json, &vocab, &merges, &rest);
+    if (check_type(t, rest, vocab, merges, e) < 0 ||
+        check_kind(vocab, "vocab", JSON_OBJECT, e) < 0 ||
+        check_kind(merges, "merges", JSON_ARRAY, e) < 0 ||
+        optional_text(t, rest, "unk_token", &b->unk_token, e) < 0 ||
+        optional_text(t, rest, "continuing_subword_prefix", &b->prefix, e) < 0 ||
+        optional_text(t, rest, "end_of_word_suffix", &b->suffix, e) < 0 ||
+        tok_get_bool(rest, "fuse_unk", 0, &b->fuse_unk, e) < 0 ||
+        tok_get_bool(rest, "byte_fallback", 0, &b->byte_fallback, e) < 0 ||
+        tok_get_bool(rest, "ignore_merges", 0, &b->ignore_merges, e) < 0)
         return -1;
-    dropout = tok_member(json, "dropout");
+    dropout = tok_member(rest, "dropout");
     if (dropout.n && (!json_real(dropout, &p) || p != 0))
         return err_set(e, EXIT_CONFIG, "dropout would make the tokens random; set it to null");
     if (parse_vocab(t, vocab, e) < 0)

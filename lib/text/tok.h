@@ -22,7 +22,7 @@ enum {
     TOK_ADDED_MAX = 1024,  /* bytes of an added token */
     TOK_STEPS_MAX = 64,    /* normalizers, pre-tokenizers, decoders after flattening */
     TOK_SPECIALS_MAX = 64, /* ids that the post-processor adds before or after */
-    TOK_MATCH_LIMIT = 5000000,
+    TOK_MATCH_LIMIT = 10000000,
     TOK_SHORT = 0x800, /* code points whose token is found by index */
 };
 

@@ -13,16 +13,13 @@ static int add_ids(int32_t *to, size_t *n, const int32_t *ids, size_t more, stru
     return 0;
 }
 
-/* Wraps what there is: new ones stand outside. */
-static int wrap(struct tokenizer *t, const int32_t *before, size_t n_before,
-                const int32_t *after, size_t n_after, struct err *e)
+/* A second one in a sequence would wrap every part that the first has put there. */
+static int set_ids(struct tokenizer *t, const int32_t *before, size_t n_before,
+                   const int32_t *after, size_t n_after, struct err *e)
 {
-    int32_t inner[TOK_SPECIALS_MAX];
-    size_t n = t->n_before;
-    memcpy(inner, t->before, n * sizeof *inner);
-    t->n_before = 0;
-    if (add_ids(t->before, &t->n_before, before, n_before, e) < 0 ||
-        add_ids(t->before, &t->n_before, inner, n, e) < 0)
+    if (t->n_before || t->n_after)
+        return err_set(e, EXIT_CONFIG, "two steps that add tokens are not supported");
+    if (add_ids(t->before, &t->n_before, before, n_before, e) < 0)
         return -1;
     return add_ids(t->after, &t->n_after, after, n_after, e);
 }
@@ -90,7 +87,7 @@ static int parse_template(struct tokenizer *t, struct str json, struct err *e)
     }
     if (side == 0)
         return err_set(e, EXIT_CONFIG, "\"single\" must have sequence A once");
-    return wrap(t, ids[0], n[0], ids[1], n[1], e);
+    return set_ids(t, ids[0], n[0], ids[1], n[1], e);
 }
 
 /* RobertaProcessing and BertProcessing: ["<s>", 0] before and ["</s>", 2] after. */
@@ -123,7 +120,7 @@ int tok_parse_post(struct tokenizer *t, struct str json, struct err *e)
     if (str_is(type, "RobertaProcessing") || str_is(type, "BertProcessing")) {
         if (parse_pair(t, json, "cls", &cls, e) < 0 || parse_pair(t, json, "sep", &sep, e) < 0)
             return -1;
-        return wrap(t, &cls, 1, &sep, 1, e);
+        return set_ids(t, &cls, 1, &sep, 1, e);
     }
     return err_set(e, EXIT_CONFIG, "type %.*s is not supported",
                    (int)(type.n < 40 ? type.n : 40), type.p);

@@ -13,9 +13,9 @@
 
 enum {
     REGEX_MAX = 1 << 16,
-    LOOK_AHEAD = 4096, /* starts tried in one call */
-    CHECK_EVERY = 4096,
-    CPU_SECONDS = 10, /* for one text */
+    LOOK_AHEAD = 1024, /* starts tried in one call */
+    CHECK_EVERY = 1024,
+    CPU_SECONDS = 5, /* for one text */
 };
 
 #define SPACE "\\t-\\r\\x{85}\\p{Z}"
@@ -55,6 +55,30 @@ static void rewrite_escape(struct rewriter *r, bool in_class)
     buf_putc(&r->out, c);
 }
 
+static int rewrite_class(struct rewriter *r);
+
+/* [A&&[^B]] is A where no B stands, and [^A&&[^B]] all the rest.  "[A" stands in r->out from
+ * `begin` on, r->p behind the first '&'. */
+static int rewrite_difference(struct rewriter *r, size_t begin)
+{
+    if (r->end - r->p < 3 || memcmp(r->p, "&[^", 3) != 0)
+        return err_set(r->e, EXIT_CONFIG, "this form of && in a class");
+    r->p += 3;
+    struct buf a = r->out;
+    bool not = a.p[begin + 1] == '^';
+    r->out = (struct buf){0};
+    buf_add(&r->out, a.p, begin);
+    buf_puts(&r->out, not ? "(?:" : "(?:(?!");
+    int rc = rewrite_class(r);
+    buf_putc(&r->out, not ? '|' : ')');
+    buf_add(&r->out, a.p + begin, a.n - begin);
+    buf_puts(&r->out, "])");
+    buf_release(&a);
+    if (rc == 0 && (r->p == r->end || *r->p++ != ']'))
+        rc = err_set(r->e, EXIT_CONFIG, "this form of && in a class");
+    return rc;
+}
+
 /* The members of a class, r->p behind its '['; ends behind the closing ']'. */
 static int rewrite_class(struct rewriter *r)
 {
@@ -73,22 +97,7 @@ static int rewrite_class(struct rewriter *r)
         if (c == '\\' && r->p < r->end) {
             rewrite_escape(r, true);
         } else if (c == '&' && r->p < r->end && *r->p == '&') {
-            /* [A&&[^B]]: A, where no B stands */
-            if (r->end - r->p < 4 || memcmp(r->p, "&[^", 3) != 0)
-                return err_set(r->e, EXIT_CONFIG, "this form of && in a class");
-            r->p += 3;
-            struct buf a = r->out;
-            r->out = (struct buf){0};
-            buf_add(&r->out, a.p, begin);
-            buf_puts(&r->out, "(?:(?!");
-            int rc = rewrite_class(r);
-            buf_putc(&r->out, ')');
-            buf_add(&r->out, a.p + begin, a.n - begin);
-            buf_puts(&r->out, "])");
-            buf_release(&a);
-            if (rc == 0 && (r->p == r->end || *r->p++ != ']'))
-                rc = err_set(r->e, EXIT_CONFIG, "this form of && in a class");
-            return rc;
+            return rewrite_difference(r, begin);
         } else if (c == '[' && (r->p == r->end || *r->p != ':')) {
             return err_set(r->e, EXIT_CONFIG, "a class inside a class");
         } else if (c == '[') { /* [:name:] */

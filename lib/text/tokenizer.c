@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { FILE_MAX = 1 << 28, JIT_STACK_MIN = 1 << 15, JIT_STACK_MAX = 1 << 24 };
+enum { FILE_MAX = 1 << 28, JIT_STACK_MIN = 1 << 15, JIT_STACK_MAX = 1 << 28 };
 
 /* ---- lists of ids ------------------------------------------------------------ */
 
@@ -77,7 +77,7 @@ static int parse_file(struct tokenizer *t, struct err *e)
     if (json_check(t->file.p, t->file.n, &top, &fault) < 0)
         rc = err_set(e, EXIT_CONFIG, "%s at byte %zu", fault.what, fault.at);
     else if (top.n == 0)
-        rc = err_set(e, EXIT_CONFIG, "an object is needed");
+        rc = err_set(e, EXIT_CONFIG, "an object with a \"model\" is needed");
     else
         rc = parse_parts(t, &top, e);
     free(top.v);

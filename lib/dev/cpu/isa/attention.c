@@ -37,19 +37,21 @@ INLINE void scores(int rows, struct state *s, int r0, const char *keys, enum dty
                    int32_t dim)
 {
     v16 acc[SCORE_ROWS][2];
-    UNROLL for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = v_zero();
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        acc[r][0] = acc[r][1] = v_zero();
     for (int32_t d = 0; d < dim; d++) {
         v16 k0 = load_kv(keys, (int64_t)d * KV_PAGE, t);
         v16 k1 = load_kv(keys, (int64_t)d * KV_PAGE + LANES, t);
-        UNROLL for (int r = 0; r < rows; r++)
-        {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
             v16 q = v_set1(s->q[r0 + r][d]);
             acc[r][0] = v_fma(q, k0, acc[r][0]);
             acc[r][1] = v_fma(q, k1, acc[r][1]);
         }
     }
-    UNROLL for (int r = 0; r < rows; r++)
-    {
+    UNROLL
+    for (int r = 0; r < rows; r++) {
         v_store(s->p[r0 + r], acc[r][0]);
         v_store(s->p[r0 + r] + LANES, acc[r][1]);
     }
@@ -85,19 +87,28 @@ INLINE void values(int rows, int vecs, struct state *s, int r0, int from, int to
                    const char *vals, enum dtype t, int64_t c)
 {
     v16 acc[VALUE_ROWS][VALUE_VECS];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vecs; i++)
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int i = 0; i < vecs; i++)
         acc[r][i] = v_load(s->acc + (r0 + r) * s->width + c + i * LANES);
     for (int j = from; j < to; j++) {
         v16 v[VALUE_VECS];
-        UNROLL for (int i = 0; i < vecs; i++)
+        UNROLL
+        for (int i = 0; i < vecs; i++)
             v[i] = load_kv(vals, j * s->width + c + i * LANES, t);
-        UNROLL for (int r = 0; r < rows; r++)
-        {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
             v16 p = v_set1(s->p[r0 + r][j]);
-            UNROLL for (int i = 0; i < vecs; i++) acc[r][i] = v_fma(p, v[i], acc[r][i]);
+            UNROLL
+            for (int i = 0; i < vecs; i++)
+                acc[r][i] = v_fma(p, v[i], acc[r][i]);
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vecs; i++)
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int i = 0; i < vecs; i++)
         v_store(s->acc + (r0 + r) * s->width + c + i * LANES, acc[r][i]);
 }
 

@@ -16,12 +16,15 @@ INLINE void chain_f32(int rows, int blocks, v16 acc[6][8], const float *x, int64
     const char *at = w + k0 * 64;
     for (int64_t k = k0; k < k1; k++, at += 64) {
         v16 wv[8];
-        UNROLL for (int b = 0; b < blocks; b++)
+        UNROLL
+        for (int b = 0; b < blocks; b++)
             wv[b] = v_load((const float *)(const void *)(at + b * block_bytes));
-        UNROLL for (int r = 0; r < rows; r++)
-        {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
             v16 xv = v_set1(x[r * stride + k]);
-            UNROLL for (int b = 0; b < blocks; b++) acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
         }
     }
 }
@@ -34,21 +37,27 @@ INLINE void chain_bf16(int rows, int blocks, v16 acc[6][8], const float *x, int6
     int64_t k = k0;
     for (; k < k1; k += 2, at += 64) {
         v16 wv[8];
-        UNROLL for (int b = 0; b < blocks; b++)
+        UNROLL
+        for (int b = 0; b < blocks; b++)
             wv[b] = v_pair_lo((const uint16_t *)(const void *)(at + b * block_bytes));
-        UNROLL for (int r = 0; r < rows; r++)
-        {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
             v16 xv = v_set1(x[r * stride + k]);
-            UNROLL for (int b = 0; b < blocks; b++) acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
         }
         if (k + 1 == k1)
             break;
-        UNROLL for (int b = 0; b < blocks; b++)
+        UNROLL
+        for (int b = 0; b < blocks; b++)
             wv[b] = v_pair_hi((const uint16_t *)(const void *)(at + b * block_bytes));
-        UNROLL for (int r = 0; r < rows; r++)
-        {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
             v16 xv = v_set1(x[r * stride + k + 1]);
-            UNROLL for (int b = 0; b < blocks; b++) acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
         }
     }
 }
@@ -58,7 +67,10 @@ INLINE void group(int rows, int blocks, const struct product *p, int64_t row, in
                   int64_t k0, int64_t k1, float *tile, int64_t ld)
 {
     v16 acc[6][8];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int b = 0; b < blocks; b++)
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int b = 0; b < blocks; b++)
         acc[r][b] = k0 ? v_load(tile + r * ld + b * LANES) : v_zero();
     const struct weight *w = p->w;
     const float *x = p->x + row * p->stride;
@@ -67,7 +79,10 @@ INLINE void group(int rows, int blocks, const struct product *p, int64_t row, in
         chain_f32(rows, blocks, acc, x, p->stride, at, w->block_bytes, k0, k1);
     else
         chain_bf16(rows, blocks, acc, x, p->stride, at, w->block_bytes, k0, k1);
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int b = 0; b < blocks; b++)
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int b = 0; b < blocks; b++)
         v_store(tile + r * ld + b * LANES, acc[r][b]);
 }
 

@@ -8,6 +8,9 @@
 
 /* Bytes of one block between two interruptions of the chain: four blocks fit a small L2. */
 enum { RUN_BYTES = 64 << 10 };
+/* How far before its use a weight is fetched: the hardware alone does not keep up with one or
+ * two streams of a wide product. */
+enum { AHEAD = 1024 };
 
 /* acc[r][b] += x[r][k0..k1) * w[b][k0..k1) */
 INLINE void chain_f32(int rows, int blocks, v16 acc[6][8], const float *x, int64_t stride,
@@ -17,8 +20,10 @@ INLINE void chain_f32(int rows, int blocks, v16 acc[6][8], const float *x, int64
     for (int64_t k = k0; k < k1; k++, at += 64) {
         v16 wv[8];
         UNROLL
-        for (int b = 0; b < blocks; b++)
+        for (int b = 0; b < blocks; b++) {
+            _mm_prefetch(at + b * block_bytes + AHEAD, _MM_HINT_T0);
             wv[b] = v_load((const float *)(const void *)(at + b * block_bytes));
+        }
         UNROLL
         for (int r = 0; r < rows; r++) {
             v16 xv = v_set1(x[r * stride + k]);
@@ -38,8 +43,10 @@ INLINE void chain_bf16(int rows, int blocks, v16 acc[6][8], const float *x, int6
     for (; k < k1; k += 2, at += 64) {
         v16 wv[8];
         UNROLL
-        for (int b = 0; b < blocks; b++)
+        for (int b = 0; b < blocks; b++) {
+            _mm_prefetch(at + b * block_bytes + AHEAD, _MM_HINT_T0);
             wv[b] = v_pair_lo((const uint16_t *)(const void *)(at + b * block_bytes));
+        }
         UNROLL
         for (int r = 0; r < rows; r++) {
             v16 xv = v_set1(x[r * stride + k]);

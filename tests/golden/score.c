@@ -8,9 +8,11 @@
 
 #include "base/file.h"
 #include "metrics/metrics.h"
+#include "metrics/scores.h"
 #include "rec/rec.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define TOLERANCE 1e-12
@@ -151,6 +153,102 @@ static void check_figures(struct check *c, const struct figures *f, struct str e
     check_groups(c, f, member(expected, "groups"));
 }
 
+/* ---- probabilities -------------------------------------------------------- */
+
+struct scored_case {
+    struct scored *v; /* of the positive label */
+    size_t n, cap;
+    struct calibration calibration;
+    uint64_t only_first, only_second;
+};
+
+static size_t index_of(struct str labels, struct str label)
+{
+    struct str item;
+    size_t i = 0;
+    for (struct json_iter it = json_iter(labels); json_next(&it, NULL, &item); i++)
+        if (str_eq(item, label))
+            break;
+    return i;
+}
+
+static void add_record(struct scored_case *s, struct str labels, struct str positive,
+                       struct str record)
+{
+    double prob[64];
+    size_t n = 0;
+    struct str gold = member(record, "gold"), item, scores = member(record, "scores");
+    if (json_kind(scores) != JSON_ARRAY)
+        return;
+    for (struct json_iter it = json_iter(scores); n < 64 && json_next(&it, NULL, &item); n++)
+        if (!json_real(member(item, "prob"), &prob[n]))
+            prob[n] = NAN;
+    calibration_add(&s->calibration, prob, n, index_of(labels, gold));
+    GROW(s->v, s->cap, s->n + 1);
+    s->v[s->n++] = (struct scored){prob[index_of(labels, positive)], str_eq(gold, positive)};
+}
+
+static void count_pairs(struct scored_case *s, struct str records, struct str other)
+{
+    struct str record, right;
+    struct json_iter jt = json_iter(other);
+    for (struct json_iter it = json_iter(records); json_next(&it, NULL, &record);) {
+        bool first = str_eq(member(record, "gold"), member(record, "pred"));
+        bool second = json_next(&jt, NULL, &right) && str_is(right, "1");
+        s->only_first += first && !second;
+        s->only_second += second && !first;
+    }
+}
+
+/* A figure that is not defined is absent from the reference. */
+static void check_scored(struct check *c, const char *what, double have, struct str expected)
+{
+    if (expected.n || !isnan(have))
+        check_real(c, what, have, expected);
+}
+
+static void check_ranking(struct check *c, struct scored_case *s, struct str expected)
+{
+    bool both = member(expected, "auroc").n > 0; /* else only one kind occurs */
+    double threshold = NAN;
+    scores_sort(s->v, s->n);
+    check_scored(c, "auroc", scores_auroc(s->v, s->n), member(expected, "auroc"));
+    if (!both)
+        return;
+    struct str best = member(expected, "best_f1");
+    check_scored(c, "average precision", scores_average_precision(s->v, s->n),
+                 member(expected, "average_precision"));
+    check_scored(c, "best F1", scores_best_f1(s->v, s->n, &threshold), member(best, "f1"));
+    check_scored(c, "threshold", threshold, member(best, "threshold"));
+}
+
+static void check_probabilities(struct golden_count *count, struct str line)
+{
+    struct str labels = member(line, "labels"), records = member(line, "records"), record;
+    struct str expected = member(line, "expected"), drop = member(expected, "drop");
+    struct str pairs = member(expected, "mcnemar_exact"), id = member(line, "id");
+    struct scored_case s = {0};
+    struct check c = {0};
+    snprintf(c.place, sizeof c.place, "%.*s", (int)id.n, id.p);
+    for (struct json_iter it = json_iter(records); json_next(&it, NULL, &record);)
+        add_record(&s, labels, member(line, "positive"), record);
+    check_ranking(&c, &s, drop);
+    check_scored(&c, "log loss", calibration_log_loss(&s.calibration),
+                 member(drop, "log_loss"));
+    check_scored(&c, "Brier", calibration_brier(&s.calibration), member(drop, "brier"));
+    check_scored(&c, "ECE", calibration_ece(&s.calibration),
+                 member(drop, "ece_10_equal_width_bins"));
+    count_pairs(&s, records, member(pairs, "other_correct"));
+    check_count(&c, "only first", s.only_first, member(pairs, "only_first"));
+    check_count(&c, "only second", s.only_second, member(pairs, "only_second"));
+    check_real(&c, "McNemar p", mcnemar_exact(s.only_first, s.only_second), member(pairs, "p"));
+    if (c.failed)
+        count->failed++;
+    else
+        count->passed++;
+    free(s.v);
+}
+
 static void check_case(struct golden_count *count, struct str line)
 {
     static const struct {
@@ -180,7 +278,7 @@ static void check_case(struct golden_count *count, struct str line)
 
 int main(int argc, char **argv)
 {
-    struct golden_count count = {.kind = "score"};
+    struct golden_count count = {.kind = "score"}, scored = {.kind = "score-probabilities"};
     struct rec rec = {0};
     struct err e = {0};
     char path[4096];
@@ -193,8 +291,10 @@ int main(int argc, char **argv)
     }
     int fd = file_open_input(path, &e), rc = -1;
     struct rec_reader *in = fd < 0 ? NULL : rec_reader_new(fd, path, 16 << 20);
-    while (in && (rc = rec_read(in, &rec, &e)) > 0)
+    while (in && (rc = rec_read(in, &rec, &e)) > 0) {
         check_case(&count, rec.line);
+        check_probabilities(&scored, rec.line);
+    }
     if (rc < 0)
         golden_fail(&count, "%s", e.text);
     rec_release(&rec);
@@ -203,5 +303,6 @@ int main(int argc, char **argv)
     if (fd >= 0)
         close(fd);
     golden_report(&count);
+    golden_report(&scored);
     return golden_done();
 }

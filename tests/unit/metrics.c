@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "metrics/metrics.h"
+#include "metrics/scores.h"
 
 #include <math.h>
 
@@ -235,8 +236,57 @@ static void test_table_fits(void)
     tally_free(t);
 }
 
+static void test_ranking(void)
+{
+    struct scored v[] = {{0.2, false}, {0.9, true}, {0.5, false}, {0.5, true}, {0.1, true}};
+    double threshold = -1;
+    scores_sort(v, 5);
+    CHECK(v[0].score == 0.9 && v[4].score == 0.1);
+    /* pairs: 0.9 beats both; 0.5 ties with one and beats one; 0.1 beats none */
+    CHECK(near(scores_auroc(v, 5), 3.5 / 6));
+    CHECK(near(scores_average_precision(v, 5), (1 + 2.0 / 3 + 3.0 / 5) / 3));
+    CHECK(near(scores_best_f1(v, 5, &threshold), 6.0 / 8) && threshold == 0.1);
+    struct scored ties[] = {{0.9, true}, {0.8, false}, {0.7, false}, {0.6, true}};
+    /* 2/3 at 0.9 and at 0.6: the lower threshold */
+    CHECK(near(scores_best_f1(ties, 4, &threshold), 2.0 / 3) && threshold == 0.6);
+    struct scored one[] = {{0.4, true}};
+    CHECK(isnan(scores_auroc(one, 1)) && isnan(scores_auroc(NULL, 0)));
+    struct scored none[] = {{0.4, false}};
+    CHECK(isnan(scores_average_precision(none, 1)));
+    CHECK(isnan(scores_best_f1(none, 1, &threshold)));
+}
+
+static void test_calibration(void)
+{
+    struct calibration c = {0};
+    CHECK(isnan(calibration_log_loss(&c)) && isnan(calibration_ece(&c)));
+    calibration_add(&c, (double[]){1, 0}, 2, 0);
+    calibration_add(&c, (double[]){1, 0}, 2, 1); /* sure and wrong: clipped */
+    CHECK(near(calibration_log_loss(&c), (-log(1 - 1e-15) - log(1e-15)) / 2));
+    CHECK(near(calibration_brier(&c), (0 + 2) / 2.0));
+    CHECK(near(calibration_ece(&c), 0.5));
+    CHECK(c.bin[9].n == 2);
+    calibration_add(&c, (double[]){0.5, 0.5}, 2, 1); /* the first of equals is the answer */
+    CHECK(c.bin[5].n == 1 && c.bin[5].right == 0);
+    calibration_add(&c, (double[]){NAN, -1e300}, 2, 1);
+    CHECK(c.bin[0].n == 1);
+}
+
+static void test_mcnemar(void)
+{
+    CHECK(mcnemar_exact(0, 0) == 1);
+    CHECK(mcnemar_exact(7, 7) == 1);
+    CHECK(mcnemar_exact(0, 5) == 0.0625 && mcnemar_exact(5, 0) == 0.0625);
+    CHECK(mcnemar_exact(0, 5000) == 0); /* 2^-4999 is below the smallest double */
+    /* Exactly 1; half a million products round, each by 1e-16 of itself. */
+    CHECK(fabs(mcnemar_exact(500000, 500001) - 1) < 1e-9);
+}
+
 int main(void)
 {
+    test_ranking();
+    test_calibration();
+    test_mcnemar();
     test_fold();
     test_names();
     test_conventions();

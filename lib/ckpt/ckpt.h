@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-/* jansson's.  Its header is left to those who look inside: its names clash with rec/json.h's. */
+/* jansson's.  Its header is left to those who look inside: its names clash with rec/json.h's.
+ */
 typedef struct json_t json_t;
 
 enum ckpt_dtype { CKPT_F32, CKPT_F16, CKPT_BF16, CKPT_U8, CKPT_I64, CKPT_OTHER };

@@ -9,8 +9,8 @@
 /* Sizes, four norms of 1 + weight, the embedding's scale, tanh-form GELU, the soft caps. */
 static void read_gemma(struct fields *f, struct spec *s, double attention_cap, double head_cap)
 {
-    /* Gemma's first configurations have a hidden_act that was never what the model does. */
-    static const char *const unused[] = {"hidden_act", NULL};
+    /* The first configurations have a hidden_act that was never what the model does. */
+    static const char *const unused[] = {"hidden_act", "sliding_window_size", NULL};
     s->head_dim = 256;
     s->tied = true;
     arch_common(f, s);

@@ -75,6 +75,10 @@ void arch_phi3(struct fields *f, struct spec *s)
     arch_common(f, s);
     fields_only_text(f, "hidden_act", "silu");
     fields_only_bool(f, "attention_bias", false);
+    fields_only_bool(f, "mlp_bias", false);
+    fields_only_bool(f, "lm_head_bias", false);
+    (void)fields_int(f, "full_attn_mod", 1, 1, 1);
+    (void)fields_int(f, "interpolate_factor", 1, 1, 1);
     fields_ignore(f, unused);
     s->names.qkv = "self_attn.qkv_proj";
     s->names.gate_up = "mlp.gate_up_proj";

@@ -61,6 +61,7 @@ static void test_refused_fields(void)
     REFUSED("{" LLAMA ",\"use_moon_phase\":true}", "use_moon_phase", "true", "not known");
     REFUSED("{" LLAMA ",\"quantization_config\":{\"quant_method\":\"awq\"}}",
             "quantization_config", "awq");
+    REFUSED("{" LLAMA ",\"rope_interleaved\":true}", "rope_interleaved", "must be false");
     REFUSED("{" LLAMA ",\"attention_bias\":1}", "attention_bias", "true or false");
     REFUSED("{" LLAMA ",\"num_key_value_heads\":3}", "num_key_value_heads", "3", "divisor");
     REFUSED("{" LLAMA ",\"num_key_value_heads\":0}", "num_key_value_heads", "0");

@@ -345,5 +345,8 @@ int main(int argc, char **argv)
     close_outputs(&g, complete);
     if (!opt.quiet)
         summary(&g);
+    buf_release(&g.line);
+    buf_release(&g.text);
+    buf_release(&g.torn);
     return complete && !failed ? EXIT_OK : EXIT_VERDICT;
 }

@@ -37,6 +37,7 @@ static const struct args args = {
 
 /* The fields of --by. */
 struct by {
+    char *names;
     struct field **v;
     size_t n, cap;
     struct buf key, text;
@@ -44,8 +45,10 @@ struct by {
 
 static void split_fields(struct by *by)
 {
-    char *names = xstrdup(opt.by), *save = NULL;
-    for (char *name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+    char *save = NULL;
+    by->names = xstrdup(opt.by);
+    for (char *name = strtok_r(by->names, ",", &save); name;
+         name = strtok_r(NULL, ",", &save)) {
         GROW(by->v, by->cap, by->n + 1);
         by->v[by->n++] = field_new(name);
     }
@@ -92,6 +95,12 @@ static void read_strata(struct draw *d, struct rec_input *in)
     }
     if (k < 0)
         die_err(&e);
+    for (size_t i = 0; i < by.n; i++)
+        field_free(by.v[i]);
+    free(by.v);
+    free(by.names);
+    buf_release(&by.key);
+    buf_release(&by.text);
     rec_release(&rec);
 }
 
@@ -136,5 +145,7 @@ int main(int argc, char **argv)
         warn("%" PRIu64 " of %zu records, %zu strata", written, d.n, d.n_strata);
     else if (!opt.quiet)
         warn("%" PRIu64 " of %zu records", written, d.n);
+    rec_input_free(in);
+    draw_release(&d);
     return EXIT_OK;
 }

@@ -111,9 +111,13 @@ static void close_sink(struct sink *s)
 {
     struct err e;
     flush_all(s);
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         if (outfile_commit(&s->files[i], &e) < 0)
             die_err(&e);
+        free(s->names[i]);
+    }
+    free(s->files);
+    free(s->names);
 }
 
 /* ---- records -------------------------------------------------------------- */
@@ -287,5 +291,10 @@ int main(int argc, char **argv)
     close_sink(&d.sink);
     if (!opt.quiet)
         summary(&d);
+    rec_input_free(d.in);
+    seqset_release(&d.done);
+    buf_release(&d.pending);
+    buf_release(&d.scratch);
+    free(opt.done.items);
     return EXIT_OK;
 }

@@ -97,7 +97,8 @@ static void test_added(void)
                                                                                         "type`:"
                                                                                         "`Lower"
                                                                                         "case`}"
-                                                                                        "," MODEL("") "}"))
+                                                                                        "," MODEL(
+                                                                                            "") "}"))
         return;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_ids(&f, cases[i][0], cases[i][1]);

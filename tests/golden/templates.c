@@ -56,7 +56,8 @@ static size_t set_vars(struct jinja_var *vars, char names[][64], struct str line
     vars[n++] = (struct jinja_var){.name = "documents", .json = STR("null")};
     if (!json_get(line, "kwargs", &kwargs) || json_kind(kwargs) != JSON_OBJECT)
         return n;
-    for (struct json_iter it = json_iter(kwargs); n < VARS_MAX && json_next(&it, &key, &item);) {
+    for (struct json_iter it = json_iter(kwargs);
+         n < VARS_MAX && json_next(&it, &key, &item);) {
         snprintf(names[n], sizeof names[n], "%.*s", (int)key.n - 2, key.p + 1);
         vars[n] = (struct jinja_var){.name = names[n], .json = item};
         n++;

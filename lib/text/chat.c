@@ -1,0 +1,157 @@
+/* chat.c - messages to the text that the model reads: the template is found, and called as
+ * transformers calls it. */
+#include "text/chat.h"
+#include "text/chat_priv.h"
+
+#include "base/hash.h"
+#include "rec/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A growing list of variables; `names` owns the text of those names that are not static. */
+struct vars {
+    struct jinja_var *v;
+    size_t n, cap;
+    char **names;
+    size_t n_names, cap_names;
+};
+
+static void add_var(struct vars *l, const char *name, struct str json)
+{
+    GROW(l->v, l->cap, l->n + 1);
+    l->v[l->n++] = (struct jinja_var){.name = name, .json = json};
+}
+
+static void add_members(struct vars *l, struct str object)
+{
+    struct str key, item;
+    for (struct json_iter it = json_iter(object); json_next(&it, &key, &item);) {
+        struct buf name = {0};
+        json_decode(&name, key);
+        buf_putc(&name, 0);
+        GROW(l->names, l->cap_names, l->n_names + 1);
+        l->names[l->n_names++] = name.p;
+        add_var(l, name.p, item);
+    }
+}
+
+static void vars_release(struct vars *l)
+{
+    for (size_t i = 0; i < l->n_names; i++)
+        free(l->names[i]);
+    free(l->names);
+    free(l->v);
+}
+
+static bool is_null(struct str json)
+{
+    return !json.n || json_kind(json) == JSON_NULL;
+}
+
+/* Later ones win: what the record brings goes before --template-arg, that before the tokens of
+ * the model. */
+static void set_vars(struct vars *l, const struct chat *c, struct str messages,
+                     struct str tools, struct str kwargs, bool add_generation_prompt)
+{
+    add_var(l, "documents", STR("null"));
+    add_var(l, "tools", STR("null"));
+    for (size_t i = 0; i < c->n_vars; i++)
+        add_var(l, c->vars[i].name, buf_str(&c->vars[i].json));
+    if (kwargs.n)
+        add_members(l, kwargs);
+    if (!is_null(tools))
+        add_var(l, "tools", tools);
+    add_var(l, "messages", messages);
+    add_var(l, "add_generation_prompt", add_generation_prompt ? STR("true") : STR("false"));
+}
+
+int chat_render(const struct chat *c, struct str messages, struct str tools, struct str kwargs,
+                bool add_generation_prompt, struct buf *out, struct err *e)
+{
+    struct vars l = {0};
+    if (is_null(kwargs))
+        kwargs.n = 0;
+    else if (json_kind(kwargs) != JSON_OBJECT)
+        return err_set(e, EXIT_DATA, "chat_template_kwargs is not an object");
+    if (json_kind(messages) != JSON_ARRAY)
+        return err_set(e, EXIT_DATA, "messages is not an array");
+    set_vars(&l, c, messages, tools, kwargs, add_generation_prompt);
+    const struct jinja *t = c->with_tools && !is_null(tools) ? c->with_tools : c->plain;
+    int rc = jinja_render(t, l.v, l.n, &c->now, NULL, out, e);
+    vars_release(&l);
+    return rc;
+}
+
+/* ---- what stands behind an assistant's turn ---------------------------------------------- */
+
+#define PROBE "millrace7probe"
+#define PARTS(text) "[{\"type\":\"text\",\"text\":\"" text "\"}]"
+#define TURNS(user, answer) \
+    "[{\"role\":\"user\",\"content\":" user "},{\"role\":\"assistant\",\"content\":" answer "}]"
+
+/* Renders a conversation that ends with the probe as the answer; what follows the probe is what
+ * the template writes after a turn.  Some templates take contents as lists of parts only. */
+void chat_find_turn_end(struct chat *c)
+{
+    static const char *const probes[] = {
+        TURNS("\"question\"", "\"" PROBE "\""),
+        TURNS(PARTS("question"), PARTS(PROBE)),
+    };
+    struct str none = {0};
+    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+        struct buf text = {0};
+        const char *last = NULL;
+        if (chat_render(c, str_of(probes[i]), none, none, false, &text, NULL) == 0) {
+            for (const char *p = text.p; p && (p = strstr(p, PROBE)); p += strlen(PROBE))
+                last = p;
+        }
+        if (last) {
+            last += strlen(PROBE);
+            buf_add(&c->turn_end, last, text.n - (size_t)(last - text.p));
+        }
+        buf_release(&text);
+        if (last)
+            return;
+    }
+}
+
+struct str chat_turn_end(const struct chat *c)
+{
+    return buf_str(&c->turn_end);
+}
+
+uint64_t chat_hash(const struct chat *c)
+{
+    uint64_t h = c->source_hash;
+    for (size_t i = 0; i < c->n_vars; i++) {
+        h = hash_bytes(h, c->vars[i].name, strlen(c->vars[i].name) + 1);
+        h = hash_bytes(h, c->vars[i].json.p, c->vars[i].json.n);
+    }
+    return c->uses_date ? hash_bytes(h, c->date, strlen(c->date)) : h;
+}
+
+const char *chat_date(const struct chat *c)
+{
+    return c->date;
+}
+
+bool chat_uses_date(const struct chat *c)
+{
+    return c->uses_date;
+}
+
+void chat_free(struct chat *c)
+{
+    if (!c)
+        return;
+    jinja_free(c->plain);
+    jinja_free(c->with_tools);
+    for (size_t i = 0; i < c->n_vars; i++) {
+        free(c->vars[i].name);
+        buf_release(&c->vars[i].json);
+    }
+    free(c->vars);
+    buf_release(&c->turn_end);
+    free(c);
+}

@@ -1,0 +1,440 @@
+/* render-prompt.c - makes messages, and prompts, from records by a template. */
+#include "base/args.h"
+#include "base/file.h"
+#include "rec/rec.h"
+#include "text/chat.h"
+#include "text/strategy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MESSAGES, PARAMS, PROMPT, N_ADDED };
+static const char *const added[N_ADDED] = {"messages", "params", "prompt"};
+
+struct options {
+    const char *template, *strategy, *target;
+    const char *chat_dir, *chat_template, *date;
+    struct arg_list set, template_args;
+    int reasoning;
+    bool list, overwrite, strict, quiet, reasoning_given;
+    int64_t max_record;
+};
+
+struct run {
+    struct options o;
+    struct strategies *strategies; /* NULL: no -t */
+    size_t strategy;
+    struct str params; /* the strategy's; n = 0: none */
+    struct field_value *set;
+    struct chat *chat;      /* NULL: no --chat */
+    bool reserved[N_ADDED]; /* members that a record may not have yet */
+    bool replaces[N_ADDED]; /* members that we add, so --overwrite drops the record's */
+    struct out out;
+    struct buf line, bare, messages, prompt;
+    uint64_t records, failed, passed;
+};
+
+/* ---- one record ----------------------------------------------------------- */
+
+static int check_reserved(const struct run *r, const struct rec *rec, const char **type,
+                          struct err *e)
+{
+    for (int i = 0; i < N_ADDED; i++) {
+        if (r->reserved[i] && rec_find(rec, added[i])) {
+            *type = "reserved_member";
+            return err_set(e, EXIT_DATA,
+                           "the record already has \"%s\"; --overwrite replaces it", added[i]);
+        }
+    }
+    return 0;
+}
+
+/* A member's raw JSON, n = 0 where it is absent or null. */
+static int get_json(const struct rec *rec, const char *name, enum json_kind kind,
+                    struct str *out, const char **type, struct err *e)
+{
+    const struct json_member *m = rec_find(rec, name);
+    *out = (struct str){0};
+    if (!m || json_kind(m->value) == JSON_NULL)
+        return 0;
+    if (json_kind(m->value) != kind) {
+        *type = "bad_field";
+        return err_set(e, EXIT_DATA, "field \"%s\" must be an %s", name,
+                       kind == JSON_ARRAY ? "array" : "object");
+    }
+    *out = m->value;
+    return 0;
+}
+
+static int make_messages(struct run *r, const struct rec *rec, const char **type, struct err *e)
+{
+    buf_clear(&r->messages);
+    if (strategy_render(r->strategies, r->strategy, rec, r->set, r->o.set.n, &r->messages, type,
+                        e) < 0)
+        return -1;
+    if (!r->o.target)
+        return 0;
+    return strategy_add_answer(rec, r->o.target, &r->messages, type, e);
+}
+
+static int make_prompt(struct run *r, const struct rec *rec, const char **type, struct err *e)
+{
+    struct str messages = buf_str(&r->messages), tools, kwargs;
+    if (get_json(rec, "tools", JSON_ARRAY, &tools, type, e) < 0 ||
+        get_json(rec, "chat_template_kwargs", JSON_OBJECT, &kwargs, type, e) < 0)
+        return -1;
+    if (!r->strategies) {
+        if (get_json(rec, "messages", JSON_ARRAY, &messages, type, e) < 0)
+            return -1;
+        if (!messages.n) {
+            *type = "missing_field";
+            return err_set(e, EXIT_DATA, "field \"messages\" missing; -t makes it");
+        }
+    }
+    buf_clear(&r->prompt);
+    *type = "template_error";
+    return chat_render(r->chat, messages, tools, kwargs, true, &r->prompt, e);
+}
+
+/* True for a member of the record that ours takes the place of. */
+static bool is_replaced(const struct json_member *m, size_t index, void *arg)
+{
+    const struct run *r = arg;
+    (void)index;
+    for (int i = 0; i < N_ADDED; i++)
+        if (r->replaces[i] && json_key_is(m->key, added[i]))
+            return true;
+    return false;
+}
+
+static int render(struct run *r, const struct rec *rec, const char **type, struct err *e)
+{
+    if (check_reserved(r, rec, type, e) < 0 ||
+        (r->strategies && make_messages(r, rec, type, e) < 0) ||
+        (r->chat && make_prompt(r, rec, type, e) < 0))
+        return -1;
+    if (r->o.overwrite) {
+        rec_without(&r->bare, rec, is_replaced, r);
+        rec_begin_line(&r->line, buf_str(&r->bare));
+    } else {
+        rec_begin(&r->line, rec);
+    }
+    if (r->strategies) {
+        rec_member(&r->line, added[MESSAGES]);
+        buf_addstr(&r->line, buf_str(&r->messages));
+    }
+    if (r->params.n) {
+        rec_member(&r->line, added[PARAMS]);
+        buf_addstr(&r->line, r->params);
+    }
+    if (r->chat) {
+        rec_member(&r->line, added[PROMPT]);
+        json_quote(&r->line, buf_str(&r->prompt));
+    }
+    rec_end(&r->line);
+    return 0;
+}
+
+/* ---- all records ---------------------------------------------------------- */
+
+/* Ends the run, with what was done so far written. */
+static _Noreturn void stop(struct run *r, const struct err *why)
+{
+    struct err e = {0};
+    if (why->status != EXIT_IO && out_flush(&r->out, &e) < 0)
+        die_err(&e);
+    die_err(why);
+}
+
+static void take_record(struct run *r, const struct rec *rec)
+{
+    struct err e = {0};
+    const char *type = NULL;
+    r->records++;
+    if (!rec->fault && rec_is_error(rec)) {
+        r->passed++;
+        buf_clear(&r->line);
+        buf_addstr(&r->line, rec->line);
+        buf_putc(&r->line, '\n');
+    } else if (rec->fault || render(r, rec, &type, &e) < 0) {
+        if (r->o.strict) {
+            if (rec->fault)
+                err_set(&e, EXIT_DATA, "%s", rec->message);
+            else
+                err_prefix(&e, "%s:%llu", rec->file, (unsigned long long)rec->number);
+            e.status = EXIT_DATA;
+            stop(r, &e);
+        }
+        r->failed++;
+        rec_fail(&r->line, rec, tool_name, type, e.text);
+    }
+    if (out_write(&r->out, r->line.p, r->line.n, &e) < 0)
+        die_err(&e);
+}
+
+static void take_file(struct run *r, const char *path)
+{
+    struct err e = {0};
+    struct rec rec = {0};
+    int fd = file_open_input(path, &e), got;
+    if (fd < 0)
+        stop(r, &e);
+    struct rec_reader *in = rec_reader_new(fd, file_label(path), (size_t)r->o.max_record);
+    while ((got = rec_read(in, &rec, &e)) > 0) {
+        take_record(r, &rec);
+        /* Whoever reads from us gets all that is done before we wait for more. */
+        if (!rec_ready(in) && out_flush(&r->out, &e) < 0)
+            die_err(&e);
+    }
+    if (got < 0)
+        stop(r, &e);
+    rec_release(&rec);
+    rec_reader_free(in);
+    if (fd)
+        close(fd);
+}
+
+static void summary(const struct run *r)
+{
+    struct buf earlier = {0};
+    if (r->passed)
+        buf_printf(&earlier, ", %llu failed before", (unsigned long long)r->passed);
+    warn("%llu records, %llu errors%s", (unsigned long long)r->records,
+         (unsigned long long)r->failed, r->passed ? earlier.p : "");
+    buf_release(&earlier);
+}
+
+static void list_strategies(struct run *r)
+{
+    struct err e = {0};
+    struct buf b = {0};
+    for (size_t i = 0; i < strategies_count(r->strategies); i++) {
+        const char *about = strategy_description(r->strategies, i);
+        buf_clear(&b);
+        buf_printf(&b, "%s%s%s", strategy_name(r->strategies, i), *about ? "\t" : "", about);
+        for (char *p = b.p; *p; p++) /* one a line, whatever the description holds */
+            if (*p == '\n' || *p == '\r')
+                *p = ' ';
+        buf_putc(&b, '\n');
+        if (out_write(&r->out, b.p, b.n, &e) < 0)
+            die_err(&e);
+    }
+    buf_release(&b);
+}
+
+/* ---- options -------------------------------------------------------------- */
+
+static const char *const reasoning_args[] = {
+    "reasoning_effort=\"low\"",
+    "reasoning_effort=\"medium\"",
+    "reasoning_effort=\"high\"",
+    "reasoning_effort=\"none\"",
+};
+
+static char **parse_options(struct options *o, int argc, char **argv)
+{
+    const struct arg table[] = {
+        {.kind = ARG_GROUP, .help = "messages"},
+        {.kind = ARG_STRING,
+         .letter = 't',
+         .name = "template",
+         .to = &o->template,
+         .metavar = "FILE",
+         .help = "add messages by a strategy of this file"},
+        {.kind = ARG_STRING,
+         .letter = 's',
+         .name = "strategy",
+         .to = &o->strategy,
+         .metavar = "NAME",
+         .help = "which strategy",
+         .fallback = "the only one"},
+        {.kind = ARG_FLAG,
+         .name = "list",
+         .to = &o->list,
+         .help = "list the strategies and stop"},
+        {.kind = ARG_LIST,
+         .name = "set",
+         .to = &o->set,
+         .metavar = "FIELD=VALUE",
+         .help = "a field's text, whatever the record has"},
+        {.kind = ARG_STRING,
+         .name = "target",
+         .to = &o->target,
+         .metavar = "FIELD",
+         .help = "add the assistant's turn, for training"},
+        {.kind = ARG_GROUP, .help = "prompt"},
+        {.kind = ARG_STRING,
+         .name = "chat",
+         .to = &o->chat_dir,
+         .metavar = "DIR",
+         .help = "add the prompt by this model's chat template"},
+        {.kind = ARG_STRING,
+         .name = "chat-template",
+         .to = &o->chat_template,
+         .metavar = "FILE",
+         .help = "add the prompt by this chat template"},
+        {.kind = ARG_LIST,
+         .name = "template-arg",
+         .to = &o->template_args,
+         .metavar = "K=V",
+         .help = "a variable of the chat template"},
+        {.kind = ARG_STRING,
+         .name = "date",
+         .to = &o->date,
+         .metavar = "DATE",
+         .help = "the template's date, YYYY-MM-DD",
+         .fallback = "now"},
+        {.kind = ARG_CHOICE,
+         .name = "reasoning",
+         .to = &o->reasoning,
+         .metavar = "low|medium|high|none",
+         .help = "the template's reasoning_effort",
+         .fallback = "unset",
+         .given = &o->reasoning_given},
+        {.kind = ARG_GROUP, .help = "records"},
+        {.kind = ARG_FLAG,
+         .name = "overwrite",
+         .to = &o->overwrite,
+         .help = "replace members that a record already has"},
+        {.kind = ARG_FLAG,
+         .name = "strict",
+         .to = &o->strict,
+         .help = "stop at the first bad record"},
+        {.kind = ARG_SIZE,
+         .name = "max-record",
+         .to = &o->max_record,
+         .metavar = "SIZE",
+         .help = "longest line taken",
+         .min = 2,
+         .max = 1LL << 40},
+        {.kind = ARG_FLAG,
+         .letter = 'q',
+         .name = "quiet",
+         .to = &o->quiet,
+         .help = "no summary"},
+    };
+    const struct args a = {
+        .usage = "[-t FILE [-s NAME]] [--chat DIR] [FILE...]",
+        .about = "Makes messages, and prompts, from records by a template.",
+        .table = table,
+        .n = ARGS_COUNT(table),
+        .max_files = -1,
+        .help_on_tty = true,
+    };
+    return args_parse(&a, argc, argv);
+}
+
+static void check_options(const struct options *o)
+{
+    bool chat = o->chat_dir || o->chat_template;
+    const char *alone = o->list       ? "--list"
+                        : o->strategy ? "--strategy"
+                        : o->set.n    ? "--set"
+                        : o->target   ? "--target"
+                                      : NULL;
+    if (alone && !o->template)
+        die(EXIT_USAGE, "%s needs strategies; give -t FILE", alone);
+    alone = o->template_args.n   ? "--template-arg"
+            : o->date            ? "--date"
+            : o->reasoning_given ? "--reasoning"
+                                 : NULL;
+    if (alone && !chat)
+        die(EXIT_USAGE, "%s needs a chat template; give --chat DIR or --chat-template FILE",
+            alone);
+    if (!o->template && !chat)
+        die(EXIT_USAGE, "nothing to do; give -t FILE, --chat DIR or both");
+    if (o->target && chat)
+        die(EXIT_USAGE, "--target makes training messages, --chat a prompt that has no answer "
+                        "yet; give one of them");
+}
+
+static void parse_set(struct run *r)
+{
+    r->set = xcalloc(r->o.set.n, sizeof *r->set);
+    for (size_t i = 0; i < r->o.set.n; i++) {
+        const char *s = r->o.set.items[i], *eq = strchr(s, '=');
+        if (!eq || eq == s)
+            die(EXIT_USAGE, "--set: must be FIELD=VALUE, not '%s'", s);
+        if (!utf8_check(s, strlen(s)))
+            die(EXIT_USAGE, "--set: '%s' is not UTF-8", s);
+        r->set[i] = (struct field_value){{s, (size_t)(eq - s)}, str_of(eq + 1)};
+    }
+}
+
+static void open_strategy(struct run *r)
+{
+    struct err e = {0};
+    int found = strategy_find(r->strategies, r->o.strategy, &e);
+    if (found < 0)
+        die(e.status, "%s: %s", r->o.template, e.text);
+    r->strategy = (size_t)found;
+    r->params = strategy_params(r->strategies, r->strategy);
+    parse_set(r);
+    r->replaces[MESSAGES] = true;
+    r->replaces[PARAMS] = r->params.n > 0;
+    r->reserved[MESSAGES] = r->reserved[PARAMS] = !r->o.overwrite;
+}
+
+static void open_chat(struct run *r)
+{
+    struct err e = {0};
+    struct arg_list *args = &r->o.template_args;
+    if (r->o.reasoning_given) {
+        GROW(args->items, args->cap, args->n + 1);
+        args->items[args->n++] = reasoning_args[r->o.reasoning];
+    }
+    const struct chat_options o = {.dir = r->o.chat_dir,
+                                   .template_file = r->o.chat_template,
+                                   .args = args->items,
+                                   .n_args = args->n,
+                                   .date = r->o.date};
+    r->chat = chat_open(&o, &e);
+    if (!r->chat)
+        die_err(&e);
+    r->replaces[PROMPT] = true;
+    r->reserved[PROMPT] = !r->o.overwrite;
+}
+
+static void release(struct run *r)
+{
+    free(r->set);
+    free(r->o.set.items);
+    free(r->o.template_args.items);
+    strategies_free(r->strategies);
+    chat_free(r->chat);
+    buf_release(&r->line);
+    buf_release(&r->bare);
+    buf_release(&r->messages);
+    buf_release(&r->prompt);
+}
+
+int main(int argc, char **argv)
+{
+    tool_name = "render-prompt";
+    struct run r = {.o.max_record = 16 << 20};
+    struct err e = {0};
+    char **files = parse_options(&r.o, argc, argv);
+    check_options(&r.o);
+    out_open(&r.out, 1, "<stdout>");
+    if (r.o.template && !(r.strategies = strategies_load(r.o.template, &e)))
+        die_err(&e);
+    if (r.o.list) {
+        list_strategies(&r);
+    } else {
+        if (r.strategies)
+            open_strategy(&r);
+        if (r.o.chat_dir || r.o.chat_template)
+            open_chat(&r);
+        if (!*files)
+            take_file(&r, "-");
+        for (; *files; files++)
+            take_file(&r, *files);
+    }
+    if (out_close(&r.out, &e) < 0)
+        die_err(&e);
+    if (!r.o.list && !r.o.quiet)
+        summary(&r);
+    release(&r);
+    return EXIT_OK;
+}

@@ -63,10 +63,10 @@ int tally_add(struct tally *t, struct str gold, struct str predicted, struct str
 /* Predictions that could not be kept until their label was known, and so are unparsed. */
 uint64_t tally_lost(const struct tally *t);
 
-/* The labels in the order of the figures; valid until the next tally_label() or tally_add(). */
+/* The labels in the order of the figures; good until the next tally_label() or tally_add(). */
 size_t tally_labels(struct tally *t);
-struct str tally_label_text(struct tally *t, size_t i);
-int tally_label_find(struct tally *t, struct str label); /* -1: not there */
+struct str tally_label_text(const struct tally *t, size_t i); /* after tally_labels() */
+int tally_label_find(struct tally *t, struct str label);      /* -1: not there */
 
 /* ---- figures -------------------------------------------------------------- */
 

@@ -57,7 +57,6 @@ static int64_t label_add(struct tally *t, struct str text, struct err *e)
                        TALLY_LABELS_MAX);
     t->is_label[id] = true;
     t->n_labels++;
-    t->n_order = 0;
     return id;
 }
 
@@ -71,7 +70,6 @@ int tally_label(struct tally *t, struct str label, struct err *e)
 void tally_close_labels(struct tally *t)
 {
     t->closed = true;
-    t->n_order = 0;
 }
 
 static uint32_t predicted_id(struct tally *t, struct str text)
@@ -178,7 +176,7 @@ size_t tally_labels(struct tally *t)
     return t->n_order;
 }
 
-struct str tally_label_text(struct tally *t, size_t i)
+struct str tally_label_text(const struct tally *t, size_t i)
 {
     return names_text(t->classes, t->order[i]);
 }

@@ -1,4 +1,5 @@
-/* tokenizers.c - every case of MATERIAL/tokenizers, and MATERIAL's malformed tokenizer.json.
+/* tokenizers.c - every case of MATERIAL/tokenizers, the prompts of GOLDEN/router, and
+ * MATERIAL's malformed tokenizer.json.
  *
  * A tokenizer that is refused as not supported counts its cases as skipped; mistral-v3's texts
  * that begin with a blank are left out, since the material does not vouch for them.
@@ -112,7 +113,26 @@ static void check_case(struct run *r, const char *name, const struct rec *rec)
         r->c->passed++;
 }
 
-static void run_cases(struct run *r, const char *name, const char *path)
+/* The rendered prompts of the message router, and its answers. */
+static void check_router(struct run *r, const char *name, const struct rec *rec)
+{
+    struct str id = member(rec, "id"), f32 = member(rec, "f32"), ids, text;
+    (void)name;
+    buf_clear(&r->text);
+    json_decode(&r->text, member(rec, "prompt_text"));
+    bool same = r->t && same_ids(r, buf_str(&r->text), false, member(rec, "prompt_ids"));
+    if (same && json_get(f32, "output_ids", &ids) && json_get(f32, "text", &text)) {
+        read_ids(ids, &r->want);
+        same = same_text(r, true, text);
+    }
+    if (same)
+        r->c->passed++;
+    else
+        golden_fail(r->c, "%.*s differs", (int)id.n, id.p);
+}
+
+static void run_cases(struct run *r, const char *name, const char *path,
+                      void (*check)(struct run *, const char *, const struct rec *))
 {
     struct err e = {0};
     struct rec rec = {0};
@@ -127,7 +147,7 @@ static void run_cases(struct run *r, const char *name, const char *path)
             golden_fail(r->c, "%s: line %llu: %s", path, (unsigned long long)rec.number,
                         rec.message);
         else
-            check_case(r, name, &rec);
+            check(r, name, &rec);
     if (rc < 0)
         golden_fail(r->c, "%s", e.text);
     rec_release(&rec);
@@ -135,10 +155,10 @@ static void run_cases(struct run *r, const char *name, const char *path)
     close(fd);
 }
 
-static void run_tokenizer(const char *folder, const char *name)
+static void run_tokenizer(const char *kind, const char *name, const char *dir,
+                          const char *cases,
+                          void (*check)(struct run *, const char *, const struct rec *))
 {
-    char *kind = xasprintf("tokenizers/%s", name), *dir = xasprintf("%s/%s", folder, name),
-         *cases = xasprintf("%s/cases.jsonl", dir);
     struct golden_count c = {.kind = kind};
     struct run r = {.c = &c};
     struct err e = {0};
@@ -150,7 +170,7 @@ static void run_tokenizer(const char *folder, const char *name)
     else
         golden_fail(&c, "%s", e.text);
     r.t = t;
-    run_cases(&r, name, cases);
+    run_cases(&r, name, cases, check);
     golden_report(&c);
     ids_release(&r.want);
     ids_release(&r.got);
@@ -159,7 +179,29 @@ static void run_tokenizer(const char *folder, const char *name)
     buf_release(&r.got_text);
     tokenizer_work_free(r.w);
     tokenizer_free(t);
+}
+
+static void run_material(const char *folder, const char *name)
+{
+    char *kind = xasprintf("tokenizers/%s", name), *dir = xasprintf("%s/%s", folder, name),
+         *cases = xasprintf("%s/cases.jsonl", dir);
+    run_tokenizer(kind, name, dir, cases, check_case);
     free(kind);
+    free(dir);
+    free(cases);
+}
+
+static void run_router(const char *golden)
+{
+    char *dir = xasprintf("%s/router/model", golden),
+         *cases = xasprintf("%s/router/expected.jsonl", golden);
+    struct golden_count none = {.kind = "tokenizers/router", .skipped = 1};
+    if (golden_have(cases)) {
+        run_tokenizer(none.kind, "router", dir, cases, check_router);
+    } else {
+        printf("skipped: tokenizers/router: no %s\n", cases);
+        golden_report(&none);
+    }
     free(dir);
     free(cases);
 }
@@ -207,7 +249,7 @@ static void each_entry(const char *folder, struct golden_count *malformed)
         if (malformed)
             run_malformed(folder, v[i]->d_name, malformed);
         else
-            run_tokenizer(folder, v[i]->d_name);
+            run_material(folder, v[i]->d_name);
         free(v[i]);
     }
     if (n >= 0)
@@ -223,6 +265,7 @@ int main(int argc, char **argv)
          *bad = xasprintf("%s/conformance/tokenizer_json_malformed", argv[2]);
     struct golden_count none = {.kind = "tokenizers", .skipped = 1};
     struct golden_count malformed = {.kind = "tokenizer_json_malformed"};
+    run_router(argv[1]);
     if (golden_have(folder)) {
         each_entry(folder, NULL);
     } else {

@@ -244,8 +244,8 @@ static void deal_all(struct dealer *d)
 static void summary(const struct dealer *d)
 {
     struct buf b = {0};
-    buf_printf(&b, "%" PRIu64 " records, %" PRId64 " shard%s", d->seq, opt.shards,
-               opt.shards == 1 ? "" : "s");
+    buf_printf(&b, "%" PRIu64 " record%s, %" PRId64 " shard%s", d->seq, d->seq == 1 ? "" : "s",
+               opt.shards, opt.shards == 1 ? "" : "s");
     if (opt.index_given)
         buf_printf(&b, ", %" PRIu64 " in shard %" PRId64, d->dealt, opt.index);
     if (opt.done.n)

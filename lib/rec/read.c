@@ -88,7 +88,7 @@ int reader_fill(struct rec_reader *r, struct err *e)
         if (errno == EAGAIN)
             poll(&(struct pollfd){.fd = r->fd, .events = POLLIN}, 1, -1);
         else if (errno != EINTR)
-            return err_set(e, EXIT_IO, "read %s:", r->name);
+            return err_set(e, errno == EISDIR ? EXIT_NOINPUT : EXIT_IO, "read %s:", r->name);
     }
     r->eof = k == 0;
     r->have += (size_t)k;

@@ -11,12 +11,17 @@ void rec_reader_arrays(struct rec_reader *r)
     r->array = ARRAY_MAYBE;
 }
 
+static bool is_bom(const struct rec_reader *r, size_t i)
+{
+    return r->offset == 0 && i < 3 && r->bytes[i] == "\xef\xbb\xbf"[i];
+}
+
 /* Whole blank lines are consumed while looking, so that memory stays bounded; the blanks in
  * front of a record in a file of lines are its own and stay. */
 int reader_array_begin(struct rec_reader *r, struct err *e)
 {
     enum { BLANKS_MAX = 4096 };
-    size_t i = r->at;
+    size_t i = r->at, open = 0; /* open: how far behind `at` the bracket ends, once seen */
     r->array = ARRAY_NO;
     for (;;) {
         if (i == r->have) {
@@ -27,15 +32,16 @@ int reader_array_begin(struct rec_reader *r, struct err *e)
             i = r->at + looked;
         }
         char c = r->bytes[i++];
-        if (c == '\n') {
+        if (c == '\n' && !open) {
             r->at = r->seen = i;
             r->line++;
-        } else if (c == '[') {
-            r->at = r->seen = i;
+        } else if (c == '[' && !open) {
+            open = i - r->at;
+        } else if ((c == '{' || c == ']') && open) {
+            r->at = r->seen = r->at + open;
             r->array = ARRAY_INSIDE;
             return 0;
-        } else if (!json_is_blank(c) &&
-                   !(r->offset == 0 && i <= 3 && c == "\xef\xbb\xbf"[i - 1])) {
+        } else if (!json_is_blank(c) && !is_bom(r, i - 1)) {
             return 0;
         }
     }

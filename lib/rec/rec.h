@@ -37,9 +37,9 @@ struct rec_reader *rec_reader_new(int fd, const char *name, size_t max_record);
 /* Before the first read: reads the bytes [from, to) of a file that can be sought, without
  * moving its file position; `line` is the number of the line that begins at `from`. */
 void rec_reader_range(struct rec_reader *r, uint64_t from, uint64_t to, uint64_t line);
-/* Before the first read: where the first byte that is no blank is a '[', the file is one JSON
- * array, and each of its elements comes as a record of one line (CR and LF between its tokens
- * become one space).  What is wrong with the array itself comes as a record with a fault. */
+/* Before the first read: where the file begins with '[' and '{' (or ']'), blanks aside, it is
+ * one JSON array, and each of its elements comes as a record of one line (CR and LF between its
+ * tokens become one space).  What is wrong with the array itself is a record with a fault. */
 void rec_reader_arrays(struct rec_reader *r);
 void rec_reader_free(struct rec_reader *r); /* does not close fd */
 

@@ -228,12 +228,15 @@ static void test_array(void)
     READS_ARRAY("[{\"a\nb\":1},{}]", "1@1!bad_json:{\"a\nb\":1}|2@11:{}|.");
     READS_ARRAY("[{},,{}]", "1@1:{}|1@4!bad_json:|1@5:{}|.");
     READS_ARRAY("[{},]", "1@1:{}|1@4!bad_json:|.");
-    READS_ARRAY("[,]", "1@1!bad_json:|1@2!bad_json:|.");
+    READS_ARRAY("[{},,]", "1@1:{}|1@4!bad_json:|1@5!bad_json:|.");
     READS_ARRAY("[{} {}]", "1@1!bad_json:{} {}|.");
-    READS_ARRAY("[3,{}", "1@1!not_object:3|1@3!bad_json:{}|.");
+    READS_ARRAY("[{},3,{}", "1@1:{}|1@4!not_object:3|1@6!bad_json:{}|.");
     READS_ARRAY("[{}}]", "1@1!bad_json:{}}|.");
     READS_ARRAY("[{}]\n{}\n", "1@1:{}|2@5!bad_json:{}|.");
-    READS_ARRAY("[", "1@1!bad_json:|.");
+    /* a first line that is an array of no objects does not make the file one */
+    READS_ARRAY("[1]\n{}\n", "1@0!not_object:[1]|2@4:{}|.");
+    READS_ARRAY("[", "1@0!bad_json:[|.");
+    READS_ARRAY("[\n{", "2@2!bad_json:{|.");
     READS_ARRAY("[{\"0123456789012345678901\":1},{}]",
                 "1@1!too_long:{\"0123456789012345678901\":1}|1@30:{}|.");
 }

@@ -75,7 +75,7 @@ void json_quote(struct buf *out, struct str s);
 /* Numbers: false where the value is not one, or is out of range.  json_int takes integers only
  * ("3", not "3.0"). */
 bool json_int(struct str value, int64_t *out);
-bool json_real(struct str value, double *out);
+bool json_number(struct str value, double *out);
 
 /* True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
 bool utf8_check(const char *p, size_t n);

@@ -103,7 +103,7 @@ bool json_int(struct str value, int64_t *out)
     return true;
 }
 
-bool json_real(struct str value, double *out)
+bool json_number(struct str value, double *out)
 {
     if (!value.n || json_kind(value) != JSON_NUMBER)
         return false;

@@ -287,7 +287,7 @@ int tok_parse_model(struct tokenizer *t, struct str json, struct err *e)
         tok_get_bool(rest, "ignore_merges", 0, &b->ignore_merges, e) < 0)
         return -1;
     dropout = tok_member(rest, "dropout");
-    if (dropout.n && (!json_real(dropout, &p) || p != 0))
+    if (dropout.n && (!json_number(dropout, &p) || p != 0))
         return err_set(e, EXIT_CONFIG, "dropout would make the tokens random; set it to null");
     if (parse_vocab(t, vocab, e) < 0)
         return err_prefix(e, "vocab");

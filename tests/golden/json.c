@@ -21,7 +21,7 @@ static void walk(struct str value, struct buf *text)
         buf_clear(text);
         json_decode(text, value);
         break;
-    case JSON_NUMBER: json_real(value, &number); break;
+    case JSON_NUMBER: json_number(value, &number); break;
     case JSON_ARRAY:
     case JSON_OBJECT:
         for (struct json_iter it = json_iter(value); json_next(&it, &key, &item);)

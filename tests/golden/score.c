@@ -68,7 +68,7 @@ static struct tally *tally_of(struct str labels, struct str records)
 static void check_real(struct check *c, const char *what, double have, struct str expected)
 {
     double want = NAN;
-    bool known = expected.n && (json_real(expected, &want) || json_kind(expected) == JSON_NULL);
+    bool known = expected.n && (json_number(expected, &want) || json_kind(expected) == JSON_NULL);
     bool same = isnan(want) ? isnan(have)
                             : fabs(have - want) <= TOLERANCE * fmax(fabs(have), fabs(want));
     if (known && same)
@@ -181,7 +181,7 @@ static void add_record(struct scored_case *s, struct str labels, struct str posi
     if (json_kind(scores) != JSON_ARRAY)
         return;
     for (struct json_iter it = json_iter(scores); n < 64 && json_next(&it, NULL, &item); n++)
-        if (!json_real(member(item, "prob"), &prob[n]))
+        if (!json_number(member(item, "prob"), &prob[n]))
             prob[n] = NAN;
     calibration_add(&s->calibration, prob, n, index_of(labels, gold));
     GROW(s->v, s->cap, s->n + 1);

@@ -199,14 +199,14 @@ static void test_numbers(void)
     CHECK(json_int(STR("-0"), &i) && i == 0);
     CHECK(!json_int(STR("9223372036854775808"), &i) && !json_int(STR("3.0"), &i));
     CHECK(!json_int(STR("1e2"), &i) && !json_int(STR("\"3\""), &i) && !json_int(STR("-"), &i));
-    CHECK(json_real(STR("1.25e2"), &d) && d == 125);
-    CHECK(json_real(STR("12345678901234567890"), &d) && d == 12345678901234567890.0);
-    CHECK(json_real(STR("1e-400"), &d) && d == 0);
-    CHECK(!json_real(STR("1e400"), &d) && !json_real(STR("null"), &d));
-    CHECK(!json_real(STR("\"1\""), &d));
+    CHECK(json_number(STR("1.25e2"), &d) && d == 125);
+    CHECK(json_number(STR("12345678901234567890"), &d) && d == 12345678901234567890.0);
+    CHECK(json_number(STR("1e-400"), &d) && d == 0);
+    CHECK(!json_number(STR("1e400"), &d) && !json_number(STR("null"), &d));
+    CHECK(!json_number(STR("\"1\""), &d));
     char s[200] = "0.";
     memset(s + 2, '1', 150);
-    CHECK(json_real(str_of(s), &d) && d > 0.111 && d < 0.112);
+    CHECK(json_number(str_of(s), &d) && d > 0.111 && d < 0.112);
 }
 
 int main(void)

@@ -285,6 +285,8 @@ int main(int argc, char **argv)
         if (rec_input_spool(d.in, &e) < 0)
             die_err(&e);
         d.total = count_records(d.in);
+        opt.limit = (int64_t)d.total; /* a file may grow between the two passes */
+        opt.limit_given = true;
     }
     open_sink(&d.sink);
     deal_all(&d);

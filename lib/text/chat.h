@@ -17,8 +17,8 @@ struct chat;
 
 /* Template order: template_file, dir/chat_template.jinja, dir/tokenizer_config.json (a string,
  * or a list by name: "default").  bos_token, eos_token and the other special tokens come from
- * tokenizer_config.json and special_tokens_map.json.  NULL with EXIT_CONFIG (no template: says
- * so), EXIT_USAGE for a bad date or argument. */
+ * tokenizer_config.json and special_tokens_map.json.  NULL with EXIT_CONFIG, EXIT_NOINPUT where
+ * the directory has no template, EXIT_USAGE for a bad date or argument. */
 struct chat *chat_open(const struct chat_options *o, struct err *e);
 void chat_free(struct chat *c);
 

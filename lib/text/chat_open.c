@@ -256,7 +256,7 @@ static int find_in_dir(struct chat *c, const char *dir, struct str config, struc
              json_kind(json) != JSON_NULL)
         rc = parse_member(c, &c->plain, "chat_template", json, e);
     else if (rc == 0)
-        rc = err_set(e, EXIT_CONFIG,
+        rc = err_set(e, EXIT_NOINPUT,
                      "%s has no chat template; give one with --chat-template, or send prompts "
                      "instead of messages",
                      dir);

@@ -1,0 +1,35 @@
+/* options.h - gpu-infer's command line. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "base/args.h"
+
+struct options {
+    /* model and device */
+    const char *model, *device, *template_file, *date;
+    struct arg_list template_args;
+    int dtype, isa, reasoning;
+    int64_t threads, batch_tokens, max_requests, kv_memory;
+
+    /* parameters of the answer; *_given where the command line names them */
+    int64_t max_tokens, top_k, seed;
+    double temperature, top_p;
+    const char *choices, *choices_end;
+    bool max_tokens_given, top_k_given, temperature_given, top_p_given, reasoning_given;
+    bool ignore_eos, return_tokens, logprobs, prompt_logprobs;
+
+    /* records */
+    const char *output, *metrics;
+    int64_t shard, max_record;
+    bool shard_given, overwrite, strict, quiet, progress;
+};
+
+enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
+
+/* Returns the input files; ends the process where an option is wrong. */
+char **options_parse(struct options *o, int argc, char **argv);
+
+/* The name of the chosen instruction set, NULL for the best one. */
+const char *options_isa(const struct options *o);
+
+#endif

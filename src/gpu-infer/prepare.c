@@ -1,0 +1,317 @@
+/* prepare.c - from a record to a question for the model. */
+#include "gpu-infer/prepare.h"
+
+#include "text/prompt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* An error record in the making. */
+struct fault {
+    const char *type;
+    struct err e;
+};
+
+static int fault(struct fault *f, const char *type, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static int fault(struct fault *f, const char *type, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    f->type = type;
+    return err_set(&f->e, EXIT_DATA, "%s", text);
+}
+
+/* ---- the prompt --------------------------------------------------------------- */
+
+/* The member that asks: whichever of the three stands last, so that each tool of the chain may
+ * be the last one before us. */
+static const struct json_member *question(const struct rec *rec)
+{
+    static const char *const names[] = {"messages", "prompt", "tokens"};
+    const struct json_member *last = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        const struct json_member *m = rec_find(rec, names[i]);
+        if (m && (!last || m > last))
+            last = m;
+    }
+    return last;
+}
+
+static int read_tokens(const struct prepare *p, struct task *t, struct str value,
+                       struct fault *f)
+{
+    struct json_iter it;
+    struct str item;
+    if (json_kind(value) != JSON_ARRAY)
+        return fault(f, "bad_field", "field \"tokens\" must be an array of token ids");
+    it = json_iter(value);
+    while (json_next(&it, NULL, &item)) {
+        int64_t id;
+        if (!json_int(item, &id) || id < 0 || id >= p->engine->info.vocab)
+            return fault(f, "bad_field", "field \"tokens\": ids are whole numbers below %d",
+                         (int)p->engine->info.vocab);
+        ids_add(&t->prompt, (int32_t)id);
+    }
+    return 0;
+}
+
+/* A member's raw JSON, n = 0 where it is absent or null. */
+static int get_json(const struct rec *rec, const char *name, enum json_kind kind,
+                    struct str *out, struct fault *f)
+{
+    const struct json_member *m = rec_find(rec, name);
+    *out = (struct str){0};
+    if (!m || json_kind(m->value) == JSON_NULL)
+        return 0;
+    if (json_kind(m->value) != kind)
+        return fault(f, "bad_field", "field \"%s\" must be an %s", name,
+                     kind == JSON_ARRAY ? "array" : "object");
+    *out = m->value;
+    return 0;
+}
+
+static int render_messages(struct prepare *p, const struct rec *rec, struct str messages,
+                           struct fault *f)
+{
+    struct str tools, kwargs;
+    if (json_kind(messages) != JSON_ARRAY)
+        return fault(f, "bad_field", "field \"messages\" must be an array");
+    if (get_json(rec, "tools", JSON_ARRAY, &tools, f) < 0 ||
+        get_json(rec, "chat_template_kwargs", JSON_OBJECT, &kwargs, f) < 0)
+        return -1;
+    if (!p->engine->chat) {
+        if (!p->told_no_template)
+            warn("%s has no chat template; records with messages fail; give --chat-template "
+                 "FILE",
+                 p->options->model);
+        p->told_no_template = true;
+        return fault(f, "no_template", "the model has no chat template");
+    }
+    f->type = "template_error";
+    return chat_render(p->engine->chat, messages, tools, kwargs, true, &p->text, &f->e);
+}
+
+/* The prompt's text into p->text; *raw: it came from a user. */
+static int read_text(struct prepare *p, const struct rec *rec, const struct json_member *m,
+                     bool *raw, struct fault *f)
+{
+    buf_clear(&p->text);
+    if (!p->engine->tokenizer) {
+        if (!p->told_no_tokenizer)
+            warn("%s has no tokenizer.json; records without tokens fail", p->options->model);
+        p->told_no_tokenizer = true;
+        return fault(f, "no_tokenizer", "the model has no tokenizer; give \"tokens\"");
+    }
+    *raw = json_key_is(m->key, "prompt");
+    if (!*raw)
+        return render_messages(p, rec, m->value, f);
+    if (json_kind(m->value) != JSON_STRING)
+        return fault(f, "bad_field", "field \"prompt\" must be a string");
+    if (!json_decode(&p->text, m->value))
+        return fault(f, "bad_field", "field \"prompt\" is no Unicode text (a lone surrogate)");
+    return 0;
+}
+
+/* ---- labels ------------------------------------------------------------------- */
+
+static int label_ids(const struct prepare *p, const struct label *l, struct ids *out,
+                     struct fault *f)
+{
+    if (l->is_text) {
+        f->type = "bad_parameter";
+        if (tokenizer_encode(p->engine->tokenizer, p->work, buf_str(&l->text), false, out,
+                             &f->e) < 0)
+            return -1;
+        if (p->engine->choices_end >= 0)
+            ids_add(out, p->engine->choices_end);
+    } else {
+        ids_append(out, l->ids.v, l->ids.n);
+    }
+    for (size_t i = 0; i < out->n; i++)
+        if (out->v[i] >= p->engine->info.vocab)
+            return fault(f, "bad_parameter", "choices: token ids are below %d",
+                         (int)p->engine->info.vocab);
+    return out->n ? 0 : fault(f, "bad_parameter", "choices: a label has no tokens");
+}
+
+/* Labels that are texts, behind a prompt that is a text: tokens may reach across the seam. */
+static int labels_behind_text(struct prepare *p, struct task *t, bool raw, struct fault *f)
+{
+    const struct labels *l = t->params.labels;
+    struct str *texts = xcalloc(l->n, sizeof *texts);
+    for (size_t i = 0; i < l->n; i++)
+        texts[i] = buf_str(&l->v[i].text);
+    f->type = "bad_parameter";
+    int rc = labels_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw, texts, l->n,
+                           p->engine->choices_end, &t->prompt, t->choice_ids, &f->e);
+    free(texts);
+    return rc;
+}
+
+static void new_choices(struct task *t, size_t n)
+{
+    t->n_choices = n;
+    t->choice_ids = xcalloc(n, sizeof *t->choice_ids);
+    t->choices = xcalloc(n, sizeof *t->choices);
+}
+
+static void view_choices(struct task *t)
+{
+    for (size_t i = 0; i < t->n_choices; i++)
+        t->choices[i] = (struct infer_choice){t->choice_ids[i].v, (int32_t)t->choice_ids[i].n};
+}
+
+/* ---- the whole question --------------------------------------------------------- */
+
+static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
+                       struct fault *f)
+{
+    const struct json_member *m = question(rec);
+    const struct labels *l = t->params.labels;
+    bool raw = false;
+    if (!m)
+        return fault(f, "missing_prompt", "none of the fields messages, prompt and tokens");
+    bool tokens = json_key_is(m->key, "tokens");
+    if (l)
+        new_choices(t, l->n);
+    if (tokens ? read_tokens(p, t, m->value, f) < 0 : read_text(p, rec, m, &raw, f) < 0)
+        return -1;
+    if (l && l->v[0].is_text && !p->engine->tokenizer)
+        return fault(f, "bad_parameter", "choices: the model has no tokenizer; give token ids");
+    if (l && l->v[0].is_text && !tokens) {
+        if (labels_behind_text(p, t, raw, f) < 0)
+            return -1;
+    } else {
+        f->type = "bad_field";
+        if (!tokens && prompt_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw,
+                                     &t->prompt, &f->e) < 0)
+            return -1;
+        for (size_t i = 0; l && i < l->n; i++)
+            if (label_ids(p, &l->v[i], &t->choice_ids[i], f) < 0)
+                return -1;
+    }
+    view_choices(t);
+    if (!t->prompt.n)
+        return fault(f, "missing_prompt", "the prompt has no tokens");
+    if (t->prompt.n > INT32_MAX / 2)
+        return fault(f, "context_length", "the prompt has %zu tokens", t->prompt.n);
+    return 0;
+}
+
+static int read_index(const struct rec *rec, const char *name, uint64_t *out, struct fault *f)
+{
+    if (rec_index(rec, name, out) < 0)
+        return fault(f, "bad_field", "field \"%s\" must be a whole number >= 0", name);
+    return 0;
+}
+
+/* What draws are keyed by: the record's place in the source, not in this shard. */
+static int read_key(const struct prepare *p, const struct rec *rec, struct task *t,
+                    struct fault *f)
+{
+    t->source = p->read - 1;
+    if (read_index(rec, "_seq", &t->source, f) < 0 ||
+        read_index(rec, "_src", &t->source, f) < 0)
+        return -1;
+    return read_index(rec, "_rep", &t->repetition, f);
+}
+
+static bool is_response(const struct json_member *m, size_t index, void *arg)
+{
+    (void)index;
+    (void)arg;
+    return json_key_is(m->key, "response");
+}
+
+static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct fault *f)
+{
+    const struct json_member *m = rec_find(rec, "params");
+    t->params = p->engine->defaults;
+    if (rec_find(rec, "response") && !p->options->overwrite)
+        return fault(f, "reserved_member",
+                     "the record already has \"response\"; --overwrite replaces it");
+    if (rec_find(rec, "adapter"))
+        return fault(f, "unknown_adapter", "this version has no adapters");
+    if (m && params_read(&t->params, &t->labels, m->value, &p->told, &f->type, &f->e) < 0)
+        return -1;
+    if (read_key(p, rec, t, f) < 0 || read_prompt(p, rec, t, f) < 0)
+        return -1;
+    if (p->options->overwrite) {
+        rec_without(&p->bare, rec, is_response, NULL);
+        buf_addstr(&t->line, buf_str(&p->bare));
+    } else {
+        buf_addstr(&t->line, rec->line);
+    }
+    return 0;
+}
+
+/* ---- whose record it is ----------------------------------------------------------- */
+
+/* A record that names no shard is the first one's, where it fails: it must be neither lost nor
+ * answered by all of them. */
+static bool is_ours(const struct prepare *p, const struct rec *rec, struct fault *f)
+{
+    uint64_t shard;
+    if (!p->options->shard_given)
+        return true;
+    if (!rec->fault && rec_index(rec, "_shard", &shard) == 1)
+        return shard == (uint64_t)p->options->shard;
+    if (!rec->fault)
+        fault(f, "bad_field", "field \"_shard\" is missing or no whole number >= 0");
+    return p->options->shard == 0;
+}
+
+/* 1: answered by an earlier call.  -1: nobody could tell on the next call. */
+static int is_answered(const struct prepare *p, const struct rec *rec, struct err *e)
+{
+    uint64_t seq;
+    if (!p->answers)
+        return 0;
+    if (!rec->fault && rec_index(rec, "_seq", &seq) == 1)
+        return seqset_has(&p->answers->done, seq);
+    if (p->answers->n)
+        return err_set(e, EXIT_USAGE,
+                       "%s:%llu: a record without _seq cannot be told from those that %s has; "
+                       "deal with shard, or remove the file",
+                       rec->file, (unsigned long long)rec->number, p->options->output);
+    return 0;
+}
+
+struct task *prepare_record(struct prepare *p, const struct rec *rec, int *rc, struct err *e)
+{
+    struct fault f = {0};
+    *rc = 0;
+    p->read++;
+    if (!is_ours(p, rec, &f))
+        return NULL;
+    int answered = is_answered(p, rec, e);
+    if (answered) {
+        *rc = answered < 0 ? -1 : 0;
+        p->skipped += answered > 0;
+        return NULL;
+    }
+    struct task *t = task_new(rec->file, rec->number);
+    if (!rec->fault && rec_is_error(rec)) {
+        buf_addstr(&t->out, rec->line);
+        buf_putc(&t->out, '\n');
+        t->ready = t->passed_on = true;
+    } else if (rec->fault || f.type || ask(p, rec, t, &f) < 0) {
+        rec_fail(&t->out, rec, tool_name, f.type, f.e.text);
+        t->ready = true;
+        if (rec->fault)
+            err_set(&t->error, EXIT_DATA, "%s", rec->message);
+        else
+            task_failed(t, &f.e);
+    }
+    return t;
+}
+
+void prepare_release(struct prepare *p)
+{
+    tokenizer_work_free(p->work);
+    buf_release(&p->text);
+    buf_release(&p->bare);
+}

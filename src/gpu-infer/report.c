@@ -1,0 +1,101 @@
+/* report.c - what a run tells about itself: progress, summary, metrics. */
+#include "gpu-infer/report.h"
+
+#include "base/file.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static const char *dtype_name(const struct engine *g)
+{
+    return g->dtype == DT_F32 ? "f32" : "bf16";
+}
+
+void report_begin(struct report *r, const struct engine *g, const struct options *o)
+{
+    *r = (struct report){.engine = g, .options = o, .began = now()};
+    r->progress = o->progress || (isatty(2) && !o->quiet);
+}
+
+void report_loaded(struct report *r)
+{
+    r->loaded = r->told = now();
+}
+
+void report_progress(struct report *r)
+{
+    double t = now();
+    if (!r->progress || t - r->told < 0.5)
+        return;
+    r->told = t;
+    r->line = true;
+    fprintf(stderr, "\r%s: %llu records, %llu errors, %.0f s, %.1f records/s ", tool_name,
+            (unsigned long long)r->records, (unsigned long long)r->errors, t - r->began,
+            (double)r->records / (t - r->loaded));
+    fflush(stderr);
+}
+
+static void summary(const struct report *r, const struct infer_stats *s, double seconds)
+{
+    char skipped[48] = "";
+    if (r->skipped)
+        snprintf(skipped, sizeof skipped, ", %llu answered before",
+                 (unsigned long long)r->skipped);
+    if (r->line)
+        fputc('\n', stderr);
+    warn("%llu record%s, %llu error%s%s, %lld prompt tokens, %lld generated, %.1f s, %.1f "
+         "records/s, %s %s x%d",
+         (unsigned long long)r->records, r->records == 1 ? "" : "s",
+         (unsigned long long)r->errors, r->errors == 1 ? "" : "s", skipped,
+         (long long)s->prompt_tokens, (long long)s->generated_tokens, seconds,
+         (double)r->records / seconds, r->engine->device.name, dtype_name(r->engine),
+         r->engine->device.threads);
+}
+
+static int write_metrics(const struct report *r, const struct infer_stats *s, double seconds,
+                         struct err *e)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "version", json_string(VERSION));
+    json_object_set_new(m, "records", json_integer((json_int_t)r->records));
+    json_object_set_new(m, "errors", json_integer((json_int_t)r->errors));
+    json_object_set_new(m, "answered_before", json_integer((json_int_t)r->skipped));
+    json_object_set_new(m, "prompt_tokens", json_integer(s->prompt_tokens));
+    json_object_set_new(m, "computed_tokens", json_integer(s->computed_tokens));
+    json_object_set_new(m, "generated_tokens", json_integer(s->generated_tokens));
+    json_object_set_new(m, "forwards", json_integer(s->forwards));
+    json_object_set_new(m, "seconds_load", json_real(r->loaded - r->began));
+    json_object_set_new(m, "seconds_total", json_real(seconds));
+    json_object_set_new(m, "records_per_second", json_real((double)r->records / seconds));
+    json_object_set_new(m, "device", json_string(r->engine->device.name));
+    json_object_set_new(m, "dtype", json_string(dtype_name(r->engine)));
+    json_object_set_new(m, "threads", json_integer(r->engine->device.threads));
+    char *text = json_dumps(m, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    struct buf b = {0};
+    buf_puts(&b, text);
+    buf_putc(&b, '\n');
+    int rc = file_write_atomic(r->options->metrics, buf_str(&b), e);
+    buf_release(&b);
+    free(text);
+    json_decref(m);
+    return rc;
+}
+
+int report_end(struct report *r, struct err *e)
+{
+    struct infer_stats s;
+    double seconds = now() - r->began;
+    infer_stats(r->engine->infer, &s);
+    if (!r->options->quiet)
+        summary(r, &s, seconds);
+    return r->options->metrics ? write_metrics(r, &s, seconds, e) : 0;
+}

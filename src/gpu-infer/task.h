@@ -1,0 +1,34 @@
+/* task.h - a record on its way through gpu-infer. */
+#ifndef TASK_H
+#define TASK_H
+
+#include "gpu-infer/params.h"
+#include "infer/infer.h"
+
+struct task {
+    const char *file; /* where it came from, for messages; borrowed */
+    uint64_t number;
+    struct buf line; /* the record as it came, without LF */
+    struct buf out;  /* what is written in its place, LF included, once `ready` */
+    bool ready;
+    struct err error; /* why it failed here; status 0: it did not */
+    bool passed_on;   /* it had failed before it came */
+
+    /* the question */
+    struct params params;
+    struct labels labels; /* the record's own */
+    struct ids prompt;
+    struct ids *choice_ids;       /* [n_choices] */
+    struct infer_choice *choices; /* views of them */
+    size_t n_choices;
+    uint64_t source, repetition; /* what draws are keyed by, with the seed */
+};
+
+struct task *task_new(const char *file, uint64_t number);
+void task_free(struct task *t);
+/* Notes why it failed, with its place. */
+void task_failed(struct task *t, const struct err *why);
+/* Bytes that the task holds, roughly: what bounds the records in flight. */
+size_t task_size(const struct task *t);
+
+#endif

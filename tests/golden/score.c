@@ -68,7 +68,8 @@ static struct tally *tally_of(struct str labels, struct str records)
 static void check_real(struct check *c, const char *what, double have, struct str expected)
 {
     double want = NAN;
-    bool known = expected.n && (json_number(expected, &want) || json_kind(expected) == JSON_NULL);
+    bool known = expected.n &&
+                 (json_number(expected, &want) || json_kind(expected) == JSON_NULL);
     bool same = isnan(want) ? isnan(have)
                             : fabs(have - want) <= TOLERANCE * fmax(fabs(have), fabs(want));
     if (known && same)

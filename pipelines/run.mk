@@ -15,7 +15,7 @@ GPUS     ?= 1
 MAX      ?=
 # members to score against
 GOLD     ?= label
-GROUP    ?=
+GROUP    ?= $(if $(findstring /,$(DATA)),,channel)
 # more options for gpu-infer, such as --choices a,b,c
 INFER    ?=
 # 1 starts over
@@ -74,10 +74,10 @@ $O/results.jsonl: $(run.data) $O/manifest.json $O/limit
 
 shards: $(run.ids:%=shard-%)
 $(run.ids:%=shard-%): shard-%: $O/manifest.json
-	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*.jsonl*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -m $(MODEL) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
+	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -m $(MODEL) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
 
 $O/metrics.json: $O/results.jsonl $O/score
-	score --gold $(GOLD) $(GROUP:%=--group %) -o $@ $O/results.jsonl
+	pipelines/metrics.sh $O $(GOLD) $(GROUP)
 
 # For looking at: what the model is asked.
 prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/prompts.jsonl

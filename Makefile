@@ -53,6 +53,14 @@ LDLIBS := -ljansson -lpcre2-8 -lutf8proc -lm -pthread
 C := $(CC) -std=c11 -D_GNU_SOURCE -Ilib -Isrc $(WARN) $(OPT.$(VARIANT)) $(FP) -fno-common -pthread \
      -DVERSION='"$(VERSION)"' $(CFLAGS)
 
+# Written only when the command line changes, so that CFLAGS=... is never half applied; here and not
+# in a rule, so that `make -n` does not take it for new.
+$(shell mkdir -p $B; echo '$(subst ','\'',$C)' | cmp -s - $B/flags || echo '$(subst ','\'',$C)' > $B/flags)
+
+# Short lines; V=1 shows whole commands.
+V ?= 0
+say = $(if $(filter 0,$V),@echo '  $1  $@';)
+
 # ---- build -----------------------------------------------------------------
 all: $(TOOLS)                   ## build every tool into bin/
 
@@ -60,12 +68,11 @@ $(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
 	$C $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 $(foreach c,$(PART_C),$(eval $(patsubst src/%/,$(BIN)/%,$(dir $c)): $(c:%.c=$B/%.o)))
 $(UNITS): $B/unit/%: $B/tests/unit/%.o $B/lib.a | $B/unit/
-	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,link)$C $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(GOLDS): $B/golden/%: $B/tests/golden/%.o $B/lib.a | $B/golden/
-	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,link)$C $(LDFLAGS) $^ $(LDLIBS) -o $@
 $B/lib.a: $(LIB_O)
-	rm -f $@
-	ar rcsD $@ $^
+	$(call say,ar  )rm -f $@; ar rcsD $@ $^
 
 OBJ := $(LIB_C:%.c=$B/%.o) $(TOOL_C:%.c=$B/%.o) $(PART_C:%.c=$B/%.o) $(UNIT_C:%.c=$B/%.o) $(GOLD_C:%.c=$B/%.o)
 ISA_O := $(filter-out $(OBJ),$(LIB_O))
@@ -73,10 +80,10 @@ DIRS := $(sort $(dir $(OBJ) $(ISA_O)) $(BIN)/ $B/unit/ $B/golden/)
 $(DIRS):
 	mkdir -p $@
 $(OBJ): $B/%.o: %.c $B/flags | $(DIRS) $B/found
-	$C -MMD -MP -c $< -o $@
+	$(call say,cc  )$C -MMD -MP -c $< -o $@
 define isa_rule
 $(ISA_C:%.c=$B/$1/%.o): $B/$1/%.o: %.c $B/flags | $(DIRS) $B/found
-	$$C -O3 $$(ISA.$1) -MMD -MP -c $$< -o $$@
+	$$(call say,cc  )$$C -O3 $$(ISA.$1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$i)))
 -include $(OBJ:.o=.d) $(ISA_O:.o=.d)
@@ -86,10 +93,6 @@ $B/found: | $(DIRS) $(filter deps,$(MAKECMDGOALS))
 	@for h in jansson pcre2 utf8proc; do \
 	  echo "#include <$$h.h>" | $(CC) $(CFLAGS) -DPCRE2_CODE_UNIT_WIDTH=8 -E - >/dev/null 2>&1 || \
 	    { echo "make: $$h.h is missing; run 'make deps', or install lib$$h-dev" >&2; exit 69; }; done; touch $@
-
-# Rebuilt only when the command line changes, so that CFLAGS=... is never half applied.
-$B/flags: FORCE | $(DIRS)
-	@echo '$(subst ','\'',$C)' | cmp -s - $@ || echo '$(subst ','\'',$C)' > $@
 
 # ---- checks ----------------------------------------------------------------
 GOLDEN   ?= ../shared/golden

@@ -59,8 +59,7 @@ $O/:
 
 # What the answers depend on.  A difference under one NAME is refused before anything runs.
 $O/manifest.json: FORCE | all $O/
-	@$(if $(FRESH),rm -f $O/out-* $O/manifest.json $O/results.jsonl;) \
-	pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
+	@$(if $(FRESH),rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
 
 # How many records, and what to score: may change from call to call.
 $O/limit: FORCE | $O/
@@ -74,7 +73,7 @@ $O/results.jsonl: $(run.data) $O/manifest.json $O/limit
 
 shards: $(run.ids:%=shard-%)
 $(run.ids:%=shard-%): shard-%: $O/manifest.json
-	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -m $(MODEL) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
+	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
 
 $O/metrics.json: $O/results.jsonl $O/score
 	pipelines/metrics.sh $O $(GOLD) $(GROUP)

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -163,6 +164,15 @@ static void check_inputs(char **files)
             die(EXIT_NOINPUT, "open %s:", *files);
 }
 
+static _Noreturn void print_key(const struct run *r)
+{
+    char *key = key_text(&r->engine, &r->o);
+    puts(key);
+    if (fflush(stdout))
+        die(EXIT_IO, "write <stdout>:");
+    exit(EXIT_OK);
+}
+
 static void open_all(struct run *r)
 {
     struct err e = {0};
@@ -173,6 +183,8 @@ static void open_all(struct run *r)
         die_err(&e);
     free(key_name);
     free(date);
+    if (r->o.print_key)
+        print_key(r);
     if (r->o.output) {
         char *key = key_text(&r->engine, &r->o);
         if (answers_open(&r->answers, r->o.output, key, &e) < 0)

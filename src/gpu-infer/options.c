@@ -107,6 +107,7 @@ static char **parse(struct options *o, int argc, char **argv)
          .min = 2,
          .max = 0x1p40},
         {STRING("metrics", metrics, "FILE", "write counts and times as JSON")},
+        {FLAG("print-key", print_key, "print what the answers depend on, as JSON, and end")},
         {FLAG("progress", progress, "show progress even without a terminal")},
         {FLAG("quiet", quiet, "no summary"), .letter = 'q'},
     };

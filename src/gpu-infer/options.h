@@ -21,7 +21,7 @@ struct options {
     /* records */
     const char *output, *metrics;
     int64_t shard, max_record;
-    bool shard_given, overwrite, strict, quiet, progress;
+    bool shard_given, overwrite, strict, quiet, progress, print_key;
 };
 
 enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };

@@ -75,7 +75,7 @@ int engine_open(struct engine *g, const struct options *o, const char *date, str
     if (!(g->ckpt = ckpt_open(o->model, e)) || model_eos(g->ckpt, &g->eos, e) < 0 ||
         open_text(g, o, date, e) < 0 || set_choices_end(g, o, e) < 0)
         return -1;
-    g->defaults = params_defaults(o, ckpt_generation(g->ckpt));
+    g->defaults = params_defaults(o, ckpt_generation(g->ckpt), &g->labels);
     g->dtype = o->dtype == DTYPE_F32    ? DT_F32
                : o->dtype == DTYPE_BF16 ? DT_BF16
                                         : model_auto_dtype(g->ckpt);
@@ -113,6 +113,7 @@ void engine_close(struct engine *g)
         g->dev->ops->close(g->dev);
     tokenizer_free(g->tokenizer);
     chat_free(g->chat);
+    labels_free(&g->labels);
     if (g->ckpt)
         ckpt_close(g->ckpt);
 }

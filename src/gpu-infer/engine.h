@@ -13,7 +13,8 @@ struct engine {
     struct chat *chat;           /* NULL: the model has no chat template */
     struct tokenizer *tokenizer; /* NULL: the model has none */
     struct model_eos eos;
-    int32_t choices_end; /* the token behind a label that is a text, -1: none */
+    int32_t choices_end;  /* the token behind a label that is a text, -1: none */
+    struct labels labels; /* --choices */
     struct params defaults;
 
     struct dev *dev;

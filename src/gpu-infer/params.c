@@ -84,10 +84,9 @@ static int labels_read(struct labels *l, struct str json, const char **type, str
 }
 
 /* --choices a,b,c */
-static const struct labels *labels_of_flag(const char *list)
+static void labels_of_flag(struct labels *l, const char *list)
 {
     struct buf json = {0};
-    struct labels *l = xcalloc(1, sizeof *l);
     struct err e = {0};
     const char *type;
     buf_putc(&json, '[');
@@ -105,12 +104,12 @@ static const struct labels *labels_of_flag(const char *list)
     if (labels_read(l, buf_str(&json), &type, &e) < 0)
         die(EXIT_USAGE, "--%s", e.text);
     buf_release(&json);
-    return l;
 }
 
 /* ---- defaults ---------------------------------------------------------------- */
 
-struct params params_defaults(const struct options *o, const json_t *generation)
+struct params params_defaults(const struct options *o, const json_t *generation,
+                              struct labels *labels)
 {
     struct params p = {.max_tokens = o->max_tokens,
                        .top_k = o->top_k,
@@ -132,8 +131,10 @@ struct params params_defaults(const struct options *o, const json_t *generation)
         p.top_p = model.top_p;
     if (!o->top_k_given)
         p.top_k = model.top_k;
-    if (o->choices)
-        p.labels = labels_of_flag(o->choices);
+    if (o->choices) {
+        labels_of_flag(labels, o->choices);
+        p.labels = labels;
+    }
     return p;
 }
 

@@ -38,9 +38,10 @@ struct params_told {
 /* What a generation_config.json says, over *p. */
 void params_of_model(struct params *p, const json_t *generation);
 
-/* Flags over the model's generation_config (may be NULL) over our defaults.  Ends the process
- * where --choices is wrong. */
-struct params params_defaults(const struct options *o, const json_t *generation);
+/* Flags over the model's generation_config (may be NULL) over our defaults; --choices are kept
+ * in *labels.  Ends the process where they are wrong. */
+struct params params_defaults(const struct options *o, const json_t *generation,
+                              struct labels *labels);
 
 /* Puts a record's "params" (raw JSON) over *p.  Choices are kept in *own, to be freed by the
  * caller in any case.  -1: *type is the error record's, e says what is wrong. */

@@ -103,7 +103,10 @@ int tok_char_byte(uint32_t c);
 /* Appends bytes as UTF-8, each maximal broken part as U+FFFD. */
 void tok_put_lossy(struct buf *out, const char *p, size_t n);
 
-/* ---- patterns (tok_regex.c) ----------------------------------------------- */
+/* ---- patterns (tok_regex.c, tok_rewrite.c) --------------------------------- */
+
+/* Appends the source of a regular expression in PCRE2's words. */
+int tok_rewrite(struct str regex, struct buf *out, struct err *e) MUST_CHECK;
 
 /* A literal, or a regular expression of Oniguruma's Ruby syntax run by PCRE2. */
 struct tok_pattern {

@@ -6,8 +6,9 @@
 /* GPT-2's pattern, which ByteLevel brings along. */
 #define GPT2 \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-/* Whitespace's, with the word class of Rust's regex crate. */
-#define WORDS "[\\w\\x{200c}\\x{200d}]+|[^\\w\\x{200c}\\x{200d}\\s]+"
+/* Whitespace's, with the word characters of Rust's regex crate. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+#define WORDS "[" WORD "]+|[^" WORD "\\s]+"
 
 /* ---- splitting --------------------------------------------------------------- */
 

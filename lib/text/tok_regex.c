@@ -1,9 +1,4 @@
-/* tok_regex.c - patterns of tokenizer.json: written for Oniguruma (Ruby syntax), run by PCRE2.
- *
- * Where the two differ, the source is rewritten: `\s` and `\w` mean the Unicode properties
- * White_Space and word (PCRE2's `\s` has U+180E too, its `\w` no marks), `\h` is a hexadecimal
- * digit, `\uXXXX` a character, `(?m)` lets the dot match line ends, `^` and `$` match at every
- * line, `{,n}` is `{0,n}`, and `[A&&[^B]]` is a class without another.
+/* tok_regex.c - patterns of tokenizer.json: written for Oniguruma, run by PCRE2.
  *
  * A hostile pattern can backtrack for ever.  PCRE2's match limit ends what grows exponentially
  * at one place; a bound on processor time, looked at now and then, ends what is slow because of
@@ -18,151 +13,19 @@ enum {
     CPU_SECONDS = 5, /* for one text */
 };
 
-#define SPACE "\\t-\\r\\x{85}\\p{Z}"
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
-#define HEX "0-9a-fA-F"
-
-struct rewriter {
-    const char *p, *end;
-    struct buf out;
-    struct err *e;
-};
-
-/* An escape at r->p, which points behind the backslash. */
-static void rewrite_escape(struct rewriter *r, bool in_class)
-{
-    static const struct {
-        char letter;
-        const char *set;
-    } sets[] = {{'s', SPACE}, {'w', WORD}, {'h', HEX}};
-    char c = *r->p++;
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        bool not = c == (sets[i].letter & ~32);
-        if ((c != sets[i].letter && !not ) || (not &&in_class))
-            continue;
-        if (in_class)
-            buf_puts(&r->out, sets[i].set);
-        else
-            buf_printf(&r->out, "[%s%s]", not ? "^" : "", sets[i].set);
-        return;
-    }
-    if (c == 'u' && r->end - r->p >= 4) {
-        buf_printf(&r->out, "\\x{%.4s}", r->p);
-        r->p += 4;
-        return;
-    }
-    buf_putc(&r->out, '\\');
-    buf_putc(&r->out, c);
-}
-
-static int rewrite_class(struct rewriter *r);
-
-/* [A&&[^B]] is A where no B stands, and [^A&&[^B]] all the rest.  "[A" stands in r->out from
- * `begin` on, r->p behind the first '&'. */
-static int rewrite_difference(struct rewriter *r, size_t begin)
-{
-    if (r->end - r->p < 3 || memcmp(r->p, "&[^", 3) != 0)
-        return err_set(r->e, EXIT_CONFIG, "this form of && in a class");
-    r->p += 3;
-    struct buf a = r->out;
-    bool not = a.p[begin + 1] == '^';
-    r->out = (struct buf){0};
-    buf_add(&r->out, a.p, begin);
-    buf_puts(&r->out, not ? "(?:" : "(?:(?!");
-    int rc = rewrite_class(r);
-    buf_putc(&r->out, not ? '|' : ')');
-    buf_add(&r->out, a.p + begin, a.n - begin);
-    buf_puts(&r->out, "])");
-    buf_release(&a);
-    if (rc == 0 && (r->p == r->end || *r->p++ != ']'))
-        rc = err_set(r->e, EXIT_CONFIG, "this form of && in a class");
-    return rc;
-}
-
-/* The members of a class, r->p behind its '['; ends behind the closing ']'. */
-static int rewrite_class(struct rewriter *r)
-{
-    size_t begin = r->out.n;
-    buf_putc(&r->out, '[');
-    if (r->p < r->end && *r->p == '^')
-        buf_putc(&r->out, *r->p++);
-    bool start = true;
-    while (r->p < r->end) {
-        char c = *r->p++;
-        if (c == ']' && !start) {
-            buf_putc(&r->out, ']');
-            return 0;
-        }
-        start = false;
-        if (c == '\\' && r->p < r->end) {
-            rewrite_escape(r, true);
-        } else if (c == '&' && r->p < r->end && *r->p == '&') {
-            return rewrite_difference(r, begin);
-        } else if (c == '[' && (r->p == r->end || *r->p != ':')) {
-            return err_set(r->e, EXIT_CONFIG, "a class inside a class");
-        } else if (c == '[') { /* [:name:] */
-            const char *close = memchr(r->p, ']', (size_t)(r->end - r->p));
-            if (!close)
-                break;
-            buf_add(&r->out, r->p - 1, (size_t)(close + 2 - r->p));
-            r->p = close + 1;
-        } else {
-            buf_putc(&r->out, c);
-        }
-    }
-    return err_set(r->e, EXIT_CONFIG, "a class without its ]");
-}
-
-/* "(?imx-imx" with m for PCRE2's s; r->p behind "(?". */
-static void rewrite_options(struct rewriter *r)
-{
-    const char *q = r->p;
-    while (q < r->end && (*q == 'i' || *q == 'm' || *q == 'x' || *q == '-'))
-        q++;
-    if (q == r->end || (*q != ':' && *q != ')'))
-        return;
-    for (; r->p < q; r->p++)
-        buf_putc(&r->out, *r->p == 'm' ? 's' : *r->p);
-}
-
-static int rewrite(struct rewriter *r)
-{
-    while (r->p < r->end) {
-        size_t left = (size_t)(r->end - r->p);
-        char c = *r->p++;
-        if (c == '\\' && left > 1) {
-            rewrite_escape(r, false);
-        } else if (c == '[') {
-            if (rewrite_class(r) < 0)
-                return -1;
-        } else if (c == '(' && left > 1 && *r->p == '?') {
-            buf_puts(&r->out, "(?");
-            r->p++;
-            rewrite_options(r);
-        } else if (c == '{' && left > 1 && *r->p == ',') {
-            buf_puts(&r->out, "{0");
-        } else {
-            buf_putc(&r->out, c);
-        }
-    }
-    return 0;
-}
-
 int tok_pattern_regex(struct tok_pattern *p, struct str regex, struct err *e)
 {
     if (regex.n > REGEX_MAX)
         return err_set(e, EXIT_CONFIG, "a pattern of more than %d bytes", REGEX_MAX);
-    struct rewriter r = {.p = regex.p, .end = regex.p + regex.n, .e = e};
-    buf_reserve(&r.out, regex.n);
-    int rc = rewrite(&r);
-    if (rc < 0) {
-        err_prefix(e, "pattern: not supported");
-    } else {
+    struct buf out = {0};
+    buf_reserve(&out, regex.n);
+    int rc = tok_rewrite(regex, &out, e);
+    if (rc == 0) {
         pcre2_compile_context *c = pcre2_compile_context_create(NULL);
         pcre2_set_newline(c, PCRE2_NEWLINE_LF);
         int code;
         PCRE2_SIZE at;
-        p->code = pcre2_compile((PCRE2_SPTR)r.out.p, r.out.n,
+        p->code = pcre2_compile((PCRE2_SPTR)out.p, out.n,
                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
                                     PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C,
                                 &code, &at, c);
@@ -170,13 +33,12 @@ int tok_pattern_regex(struct tok_pattern *p, struct str regex, struct err *e)
         if (!p->code) {
             char text[128] = "";
             pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-            rc = err_set(e, EXIT_CONFIG, "pattern: %s, at byte %zu of %.80s", text, at,
-                         r.out.p);
+            rc = err_set(e, EXIT_CONFIG, "pattern: %s, at byte %zu of %.80s", text, at, out.p);
         } else {
             pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* slower without, not wrong */
         }
     }
-    buf_release(&r.out);
+    buf_release(&out);
     return rc;
 }
 

@@ -366,12 +366,13 @@ static void test_refused(void)
         {PART("`normalizer`:{`type`:`Replace`,`content`:``,`pattern`:{`String`:``}}"), "empty"},
         {PART("`pre_tokenizer`:{`type`:`UnicodeScripts`}"), "pre_tokenizer: type Unicode"},
         {PART("`pre_tokenizer`:{`type`:`FixedLength`,`length`:0}"), "\"length\""},
-        {PART("`pre_tokenizer`:{`type`:`Split`,`pattern`:{`Regex`:`[a[b]]`},`behavior`:`"
-              "Removed`,`invert`:false}"),
-         "a class inside a class"},
-        {PART("`pre_tokenizer`:{`type`:`Split`,`pattern`:{`Regex`:`[a&&b]`},`behavior`:`"
-              "Removed`,`invert`:false}"),
-         "&& in a class"},
+        {PART("`normalizer`:{`type`:`Replace`,`content`:``,`pattern`:{`Regex`:`[a[b]`}}"),
+         "a class without its ]"},
+        {PART("`normalizer`:{`type`:`Replace`,`content`:``,`pattern`:{`Regex`:`\\\\X`}}"),
+         "\\X is not supported"},
+        {PART(
+             "`normalizer`:{`type`:`Replace`,`content`:``,`pattern`:{`Regex`:`[[[[[[[[[[[a`}}"),
+         "too deep"},
         {PART("`pre_tokenizer`:{`type`:`Split`,`pattern`:{`Regex`:`a`},`behavior`:`X`}"),
          "behavior X"},
         {PART("`pre_tokenizer`:{`type`:`Metaspace`,`replacement`:`ab`}"), "one character"},

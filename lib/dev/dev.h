@@ -109,6 +109,13 @@ struct gated_args {
     float alpha, limit; /* GATE_CLAMPED: (min(u, ±l) + 1) * g * sigmoid(alpha * g), g <= l */
 };
 
+/* Rows of a call that one adapter changes, and its two small matrices. */
+struct lora_rows {
+    int32_t first, rows;
+    const struct weight *a, *b; /* [R, K], [N, R]; f32 or bf16 */
+    float scale;
+};
+
 /* The last matrix product and what follows it. */
 struct head {
     const struct weight *weight; /* [V, C] */
@@ -179,6 +186,15 @@ struct dev_ops {
     /* y = x w^T (+ bias).  x [T, K] f32 or bf16, y [T, N] f32 or bf16; bias [N] or NULL. */
     void (*linear)(struct dev *d, const struct tensor *y, const struct tensor *x,
                    const struct weight *w, const float *bias);
+
+    /* The product W + scale * B A without making it, for n groups of rows that do not overlap:
+     * first t = x a^T into the group's rows and R first columns of t (f32, T rows), then
+     * y += scale * t b^T on the group's rows of y (f32).  Rows of no group stay as they are.
+     * x [T, K] f32 or bf16; y may be some columns of a wider product's result. */
+    void (*lora_a)(struct dev *d, const struct tensor *t, const struct tensor *x,
+                   const struct lora_rows *groups, int32_t n);
+    void (*lora_b)(struct dev *d, const struct tensor *y, const struct tensor *t,
+                   const struct lora_rows *groups, int32_t n);
 
     /* In place on q [T, H*D] and k [T, G*D]. */
     void (*qk_norm_rope)(struct dev *d, const struct tensor *q, const struct tensor *k,

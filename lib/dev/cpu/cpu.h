@@ -47,6 +47,11 @@ void cpu_gated(struct dev *d, const struct tensor *y, const struct tensor *x,
                const struct gated_args *a);
 void cpu_gather_rows(struct dev *d, const struct tensor *y, const struct tensor *x,
                      const void *rows);
+/* lora.c */
+void cpu_lora_a(struct dev *d, const struct tensor *t, const struct tensor *x,
+                const struct lora_rows *groups, int32_t n);
+void cpu_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
+                const struct lora_rows *groups, int32_t n);
 /* attention.c */
 struct kv *cpu_kv_new(struct dev *d, const struct kv_shape *s, struct err *e);
 void cpu_kv_copy_page(struct dev *d, struct kv *kv, int32_t to, int32_t from);

@@ -12,6 +12,8 @@ void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int6
 int64_t SYM(linear_panel)(int64_t rows);
 void SYM(linear)(const struct linear_job *j, int64_t row0, int64_t row1, int64_t block0,
                  int64_t block1);
+void SYM(lora_add)(const struct lora_job *j, int64_t row0, int64_t row1, int64_t block0,
+                   int64_t block1);
 void SYM(widen)(float *dst, const uint16_t *src, int64_t n);
 void SYM(transpose)(uint32_t *dst, const char *src, int64_t stride, int64_t n);
 /* rows.c */

@@ -43,6 +43,12 @@ struct linear_job {
     const float *bias;
 };
 
+/* y += scale * product; a linear_job with f32 y and no bias. */
+struct lora_job {
+    struct linear_job linear;
+    float scale;
+};
+
 struct norm_job {
     struct tensor y, x, add;
     bool has_y, has_add, plus_one;
@@ -95,6 +101,8 @@ struct kernels {
     int64_t (*panel)(int64_t rows); /* blocks a tile should have for so many rows */
     void (*linear)(const struct linear_job *j, int64_t row0, int64_t row1, int64_t block0,
                    int64_t block1);
+    void (*lora_add)(const struct lora_job *j, int64_t row0, int64_t row1, int64_t block0,
+                     int64_t block1);
     void (*norm)(const void *norm_job, int64_t row0, int64_t row1);
     void (*rope)(const void *rope_job, int64_t row0, int64_t row1);
     void (*gated)(const void *gated_job, int64_t row0, int64_t row1);

@@ -63,6 +63,11 @@ void ref_linear(struct dev *d, const struct tensor *y, const struct tensor *x,
                 const struct weight *w, const float *bias);
 void ref_gather_rows(struct dev *d, const struct tensor *y, const struct tensor *x,
                      const void *rows);
+/* lora.c */
+void ref_lora_a(struct dev *d, const struct tensor *t, const struct tensor *x,
+                const struct lora_rows *groups, int32_t n);
+void ref_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
+                const struct lora_rows *groups, int32_t n);
 /* norm.c */
 void ref_norm(struct dev *d, const struct tensor *y, const struct tensor *x,
               const struct tensor *add, float add_scale, const float *w, float eps,

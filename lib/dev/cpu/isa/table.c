@@ -8,6 +8,7 @@ const struct kernels SYM(kernels) = {
     .isa = NAME(ISA),
     .panel = SYM(linear_panel),
     .linear = SYM(linear),
+    .lora_add = SYM(lora_add),
     .norm = SYM(norm),
     .rope = SYM(rope),
     .gated = SYM(gated),

@@ -131,8 +131,8 @@ static int64_t bound(struct jj *j, struct jj_val v, int64_t n, int64_t otherwise
     return i < low ? low : i > high ? high : i;
 }
 
-static struct jj_val stepped(struct jj *j, struct jj_val of, int64_t from, int64_t step,
-                             int64_t n)
+static struct jj_val stepped(struct jj *j, struct jj_val of, int64_t from, int64_t to,
+                             int64_t step, int64_t n)
 {
     if (of.t == T_STR) {
         struct jj_val chars = jj_to_list(j, of);
@@ -140,6 +140,13 @@ static struct jj_val stepped(struct jj *j, struct jj_val of, int64_t from, int64
         for (int64_t i = 0; i < n; i++)
             buf_addstr(&j->scratch, jj_bytes(chars.seq->v[from + i * step]));
         return jj_as_markup(j, jj_scratch_text(j), of.s->markup);
+    }
+    if (of.t == T_RANGE) {
+        const struct jj_range *r = of.range;
+        struct jj_range *part = jj_alloc(j, sizeof *part);
+        int64_t start = r->start + from * r->step, by = step * r->step;
+        *part = (struct jj_range){start, r->start + to * r->step, by, n};
+        return (struct jj_val){.t = T_RANGE, .range = part};
     }
     struct jj_val v = jj_seq(j, of.t, (size_t)n);
     for (int64_t i = 0; i < n; i++)
@@ -150,9 +157,7 @@ static struct jj_val stepped(struct jj *j, struct jj_val of, int64_t from, int64
 struct jj_val jj_slice(struct jj *j, struct jj_val of, const struct jj_val b[3])
 {
     jj_check_defined(j, of);
-    if (of.t == T_RANGE)
-        of = jj_to_list(j, of);
-    if (of.t != T_STR && of.t != T_LIST && of.t != T_TUPLE)
+    if (of.t != T_STR && of.t != T_LIST && of.t != T_TUPLE && of.t != T_RANGE)
         jj_fail(j, "a %s cannot be sliced", jj_type_name(of));
     int64_t n = jj_length(j, of), count;
     int64_t step = jj_given(b[2]) && b[2].t != T_NONE ? jj_want_int(j, b[2], "a slice's step")
@@ -171,7 +176,7 @@ struct jj_val jj_slice(struct jj *j, struct jj_val of, const struct jj_val b[3])
         count = from > to ? (from - to - 1) / -step + 1 : 0;
     else
         count = to > from ? (to - from - 1) / step + 1 : 0;
-    return stepped(j, of, from, step, count);
+    return stepped(j, of, from, to, step, count);
 }
 
 /* ---- calls

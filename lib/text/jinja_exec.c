@@ -166,12 +166,12 @@ static enum jj_flow run_loop(struct jj *j, const struct jj_node *n, struct jj_va
     if (loop)
         j->act->slot[n->slot_loop] = (struct jj_val){.t = T_LOOP, .loop = loop};
     while (flow != FLOW_BREAK && (loop ? jj_loop_next(j, loop) : jj_next(j, it, &v))) {
-        any = true;
         jj_assign(j, n->a, loop ? loop->current : v);
         if (loop)
             j->act->slot[n->slot_loop] = (struct jj_val){.t = T_LOOP, .loop = loop};
         jj_enter(j, &n->scope);
         flow = jj_exec(j, &n->body);
+        any |= flow == FLOW_ON; /* jinja2 notes it at the end of the body */
     }
     jj_leave(j, &n->scope);
     if (any || !n->other.n)

@@ -44,6 +44,15 @@ FILTER(f_capitalize)
     return change_case(j, x, CASE_CAPITAL);
 }
 
+static void put_word(struct buf *b, struct str word)
+{
+    size_t len = 0;
+    if (word.n)
+        jj_char(word.p, word.p + word.n, &len);
+    jj_put_case(b, (struct str){word.p, len}, CASE_UPPER);
+    jj_put_case(b, (struct str){word.p + len, word.n - len}, CASE_LOWER);
+}
+
 /* Words begin after blanks and opening brackets, unlike the string method of that name. */
 FILTER(f_title)
 {
@@ -57,7 +66,7 @@ FILTER(f_title)
         uint32_t c = at < text.n ? jj_char(text.p + at, text.p + text.n, &len) : ' ';
         bool breaks = jj_is_space(c) || (c < 0x80 && c && strchr("-({[<", (int)c));
         if (breaks) {
-            jj_put_case(&j->scratch, (struct str){text.p + start, at - start}, CASE_CAPITAL);
+            put_word(&j->scratch, (struct str){text.p + start, at - start});
             buf_add(&j->scratch, text.p + at, at < text.n ? len : 0);
             start = at + len;
         }

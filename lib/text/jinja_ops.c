@@ -103,15 +103,27 @@ static struct jj_val float_op(struct jj *j, enum jj_op op, double a, double b)
     }
 }
 
+static struct jj_val negative_big(struct jj *j, const struct jj_str *digits)
+{
+    char *text = jj_alloc(j, digits->n + 2);
+    bool minus = digits->p[0] == '-';
+    text[0] = '-';
+    memcpy(text + 1, digits->p, digits->n);
+    return jj_integer(j, (struct str){text + 2 * minus, digits->n + 1 - 2 * minus});
+}
+
 struct jj_val jj_negative(struct jj *j, struct jj_val v, bool minus)
 {
     int64_t i;
     jj_check_defined(j, v);
     if (v.t == T_FLOAT)
         return jj_float(minus ? -v.f : v.f);
+    if (v.t == T_BIG && minus)
+        return negative_big(j, v.s);
+    if (v.t == T_BIG)
+        return v;
     if (!jj_is_int(v, &i))
-        jj_fail(j, "a sign does not go with a %s%s", jj_type_name(v),
-                v.t == T_BIG ? " beyond 64 bits" : "");
+        jj_fail(j, "a sign does not go with a %s", jj_type_name(v));
     if (minus && __builtin_sub_overflow(0, i, &i))
         too_large(j);
     return jj_int(i);

@@ -18,7 +18,7 @@
 #include <time.h>
 
 enum {
-    TOK_ID_MAX = 1 << 22,  /* ids are indexes into arrays: a bound against hostile files */
+    TOK_ID_MAX = 1 << 21,  /* ids are indexes into arrays: a bound against hostile files */
     TOK_ADDED_MAX = 1024,  /* bytes of an added token */
     TOK_STEPS_MAX = 64,    /* normalizers, pre-tokenizers, decoders after flattening */
     TOK_SPECIALS_MAX = 64, /* ids that the post-processor adds before or after */

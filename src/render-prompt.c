@@ -390,6 +390,9 @@ static void open_chat(struct run *r)
                                    .n_args = args->n,
                                    .date = r->o.date};
     r->chat = chat_open(&o, &e);
+    /* A model that has no template is no missing input here: it cannot be used. */
+    if (!r->chat && e.status == EXIT_NOINPUT && !r->o.chat_template)
+        e.status = EXIT_CONFIG;
     if (!r->chat)
         die_err(&e);
     r->replaces[PROMPT] = true;

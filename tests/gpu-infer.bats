@@ -93,6 +93,18 @@ type_of() { # the error type of the record that is given
     [ "$(n '{"tokens":[1,2,3],'"$long"',"prompt":"a"}')" -eq 1 ]
 }
 
+@test "gpu-infer: a prompt gets the tokenizer's BOS once" {
+    cp -r "$MODEL" model
+    jq '.post_processor = {type: "TemplateProcessing", pair: [],
+        single: [{SpecialToken: {id: "<|bos|>", type_id: 0}}, {Sequence: {id: "A", type_id: 0}}],
+        special_tokens: {"<|bos|>": {id: "<|bos|>", ids: [1], tokens: ["<|bos|>"]}}}' "$MODEL/tokenizer.json" > model/tokenizer.json
+    ask() { gpu-infer -q -m model --max-tokens 1 "${@:2}" <<< "$1" | jq -c .response; }
+    [ "$(ask '{"prompt":"hello"}')" = "$(ask '{"prompt":"<|bos|>hello"}')" ]
+    [ "$(ask '{"prompt":"hello"}' | jq .usage.prompt_tokens)" -eq "$(infer --max-tokens 1 <<< '{"prompt":"<|bos|>hello"}' | jq .response.usage.prompt_tokens)" ]
+    [ "$(ask '{"prompt":"hello"}' --choices a,b)" = "$(ask '{"prompt":"<|bos|>hello"}' --choices a,b)" ]
+    [ "$(ask '{"messages":[{"role":"user","content":"a"}]}')" = "$(infer --max-tokens 1 <<< '{"messages":[{"role":"user","content":"a"}]}' | jq -c .response)" ]
+}
+
 @test "gpu-infer: a record's params go before flags, flags before the model's, that before ours" {
     n() { infer --ignore-eos "${@:2}" <<< "$1" | jq '.response.usage.completion_tokens'; }
     [ "$(n '{"prompt":"a"}')" -eq 8 ] # max_new_tokens of generation_config.json

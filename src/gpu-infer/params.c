@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { LABELS_MAX = 100000 };
+enum { LABELS_MAX = 4096 };
 
 /* ---- labels ----------------------------------------------------------------- */
 
@@ -68,7 +68,7 @@ static int labels_read(struct labels *l, struct str json, const char **type, str
     struct str item;
     while (json_next(&it, NULL, &item)) {
         if (l->n == LABELS_MAX)
-            return bad(type, e, "choices: too many labels");
+            return bad(type, e, "choices: more than 4096 labels");
         GROW(l->v, cap, l->n + 1);
         l->v[l->n] = (struct label){0};
         if (label_read(&l->v[l->n++], item, type, e) < 0)

@@ -151,17 +151,25 @@ static int labels_behind_text(struct prepare *p, struct task *t, bool raw, struc
     return rc;
 }
 
-static void new_choices(struct task *t, size_t n)
+static int read_choices(struct prepare *p, struct task *t, bool text, bool raw, struct fault *f)
 {
-    t->n_choices = n;
-    t->choice_ids = xcalloc(n, sizeof *t->choice_ids);
-    t->choices = xcalloc(n, sizeof *t->choices);
-}
-
-static void view_choices(struct task *t)
-{
-    for (size_t i = 0; i < t->n_choices; i++)
+    const struct labels *l = t->params.labels;
+    if (l->v[0].is_text && !p->engine->tokenizer)
+        return fault(f, "bad_parameter", "choices: the model has no tokenizer; give token ids");
+    t->n_choices = l->n;
+    t->choice_ids = xcalloc(l->n, sizeof *t->choice_ids);
+    t->choices = xcalloc(l->n, sizeof *t->choices);
+    if (l->v[0].is_text && text) {
+        if (labels_behind_text(p, t, raw, f) < 0)
+            return -1;
+    } else {
+        for (size_t i = 0; i < l->n; i++)
+            if (label_ids(p, &l->v[i], &t->choice_ids[i], f) < 0)
+                return -1;
+    }
+    for (size_t i = 0; i < l->n; i++)
         t->choices[i] = (struct infer_choice){t->choice_ids[i].v, (int32_t)t->choice_ids[i].n};
+    return 0;
 }
 
 /* ---- the whole question --------------------------------------------------------- */
@@ -175,30 +183,18 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
     if (!m)
         return fault(f, "missing_prompt", "none of the fields messages, prompt and tokens");
     bool tokens = json_key_is(m->key, "tokens");
-    if (l)
-        new_choices(t, l->n);
     if (tokens ? read_tokens(p, t, m->value, f) < 0 : read_text(p, rec, m, &raw, f) < 0)
         return -1;
-    if (l && l->v[0].is_text && !p->engine->tokenizer)
-        return fault(f, "bad_parameter", "choices: the model has no tokenizer; give token ids");
-    if (l && l->v[0].is_text && !tokens) {
-        if (labels_behind_text(p, t, raw, f) < 0)
-            return -1;
-    } else {
-        f->type = "bad_field";
-        if (!tokens && prompt_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw,
-                                     &t->prompt, &f->e) < 0)
-            return -1;
-        for (size_t i = 0; l && i < l->n; i++)
-            if (label_ids(p, &l->v[i], &t->choice_ids[i], f) < 0)
-                return -1;
-    }
-    view_choices(t);
+    f->type = "bad_field";
+    if (!tokens && prompt_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw,
+                                 &t->prompt, &f->e) < 0)
+        return -1;
     if (!t->prompt.n)
         return fault(f, "missing_prompt", "the prompt has no tokens");
-    if (t->prompt.n > INT32_MAX / 2)
-        return fault(f, "context_length", "the prompt has %zu tokens", t->prompt.n);
-    return 0;
+    if (t->prompt.n > (size_t)p->engine->info.context)
+        return fault(f, "context_length", "the prompt's %zu tokens exceed the context of %d",
+                     t->prompt.n, (int)p->engine->info.context);
+    return l ? read_choices(p, t, !tokens, raw, f) : 0;
 }
 
 static int read_index(const struct rec *rec, const char *name, uint64_t *out, struct fault *f)

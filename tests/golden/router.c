@@ -96,6 +96,7 @@ static void make_prompt(struct golden_case *c, const struct chat *chat, struct s
     if (chat_render(chat, member(line, "messages"), (struct str){0}, (struct str){0}, true,
                     &c->text, &e) < 0 ||
         prompt_encode(tokenizer, work, buf_str(&c->text), false, &c->prompt, &e) < 0 ||
+        prompt_encode(tokenizer, work, buf_str(&c->text), false, &c->scored_prompt, &e) < 0 ||
         labels_encode(tokenizer, work, buf_str(&c->text), false, texts, LABELS, end,
                       &c->scored_prompt, c->scored, &e) < 0) {
         fprintf(stderr, "router: %s: %s\n", c->id, e.text);

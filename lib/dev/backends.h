@@ -14,8 +14,8 @@ void host_free(void *p);
 /* a * b * c, or -1 where it does not fit or a factor is negative. */
 int64_t host_size(int64_t a, int64_t b, int64_t c);
 
-/* The shape is one that can be kept: n, k > 0, experts >= 0, f32 or bf16, its bytes (padded as
- * a backend may pad) fit; else -1 with EXIT_CONFIG or EXIT_OS. */
+/* The shape is one that can be kept: n, k > 0, experts >= 0, a type of weights, its bytes
+ * (padded as a backend may pad) fit; else -1 with EXIT_CONFIG or EXIT_OS. */
 int weight_shape_check(const struct weight_shape *s, struct err *e) MUST_CHECK;
 /* The rows lie inside the weight and the source's type and stride can be read. */
 int weight_source_check(const struct weight_shape *s, int64_t expert, int64_t row, int64_t rows,

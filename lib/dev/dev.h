@@ -13,7 +13,8 @@
  *
  * Letters: T tokens in this call (ragged sequences end to end, never padded), C width, F
  * feed-forward width, H query heads, G key/value heads, D head width, V vocabulary, R rows that
- * go through the head, N x K of a weight [out, in].
+ * go through the head, N x K of a weight [out, in], E experts, U of them used by a token, S
+ * rows sorted by expert (T * U).
  */
 #ifndef DEV_H
 #define DEV_H
@@ -23,12 +24,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum dtype { DT_F32, DT_BF16, DT_F16, DT_I32, DT_U8 };
+/* DT_MXFP4 is for weights alone: 32 elements along K share a scale; an element is its half
+ * byte's value (0, 0.5, 1, 1.5, 2, 3, 4, 6; from 8 on the same negated) times 2^(scale - 127),
+ * which is exact in bf16. */
+enum dtype { DT_F32, DT_BF16, DT_F16, DT_I32, DT_U8, DT_MXFP4 };
+enum { MXFP4_BLOCK = 32 };
 
-/* Bytes of one element. */
+/* Bytes of one element; not of DT_MXFP4. */
 static inline int64_t dtype_size(enum dtype t)
 {
     return t == DT_F32 || t == DT_I32 ? 4 : t == DT_U8 ? 1 : 2;
+}
+
+/* Bytes of n elements; of DT_MXFP4 in whole blocks. */
+static inline int64_t dtype_bytes(enum dtype t, int64_t n)
+{
+    return t == DT_MXFP4 ? n / 2 + n / MXFP4_BLOCK : n * dtype_size(t);
 }
 
 /* A view of `rows` rows of `cols` elements, the rows `stride` elements apart.  Owns nothing. */
@@ -43,15 +54,18 @@ struct weight;
 struct weight_shape {
     int64_t n, k;     /* out, in */
     int64_t experts;  /* 0: a plain matrix */
-    enum dtype dtype; /* DT_F32 or DT_BF16, as it is kept; f16 sources are widened to f32 */
+    enum dtype dtype; /* DT_F32, DT_BF16 or DT_MXFP4 (k in whole blocks), as it is kept */
 };
 
 /* Host memory to fill weight rows from, in the file's own layout. */
 struct weight_source {
     const void *data; /* perhaps unaligned */
-    enum dtype dtype; /* DT_F32, DT_F16, DT_BF16 */
+    enum dtype dtype; /* DT_F32, DT_F16, DT_BF16, DT_MXFP4; what is kept as DT_MXFP4 takes no
+                         other, and it is taken by all */
     int64_t stride;   /* elements from one row to the next */
-    bool transposed;  /* data is [k, rows] instead of [rows, k] */
+    bool transposed;  /* data is [k, rows] instead of [rows, k]; not DT_MXFP4 */
+    /* DT_MXFP4: [rows, stride / 32].  Byte j of data holds element 2j in its low half. */
+    const uint8_t *scales;
 };
 
 /* ---- sequences and their keys and values ---------------------------------- */
@@ -116,6 +130,23 @@ struct lora_rows {
     float scale;
 };
 
+/* Which experts the tokens of a call go to, as rows sorted by expert, those of one expert in
+ * the order of the tokens.  The arrays are the caller's, on the device; route() fills them. */
+struct routing {
+    int32_t experts, used; /* E, U <= E */
+    int32_t *expert;       /* [T, U]: a token's experts, ascending */
+    float *weight;         /* [T, U]: their weights, in the same order */
+    int32_t *row;          /* [T, U]: their rows */
+    int32_t *token;        /* [S]: whose row it is */
+    int32_t *first;        /* [E + 1]: expert e has rows first[e] .. first[e + 1] - 1 */
+};
+
+struct route_args {
+    bool over_all; /* the softmax runs over all experts; else over the chosen ones, which is the
+                      same as dividing by their sum */
+    float scale;   /* of the weights; 1: not */
+};
+
 /* The last matrix product and what follows it. */
 struct head {
     const struct weight *weight; /* [V, C] */
@@ -127,6 +158,7 @@ struct head {
 struct dev_limits {
     int32_t tokens, rows;                  /* T, R */
     int32_t heads, head_dim, vocab, width; /* width: the largest K of a product */
+    int32_t experts, used;                 /* E, U; 0: none */
 };
 
 struct dev_info {
@@ -214,6 +246,20 @@ struct dev_ops {
     /* y [T, F] (f32 or bf16) = act(gate) * up, x [T, 2F]. */
     void (*gated)(struct dev *d, const struct tensor *y, const struct tensor *x,
                   const struct gated_args *a);
+
+    /* The U experts with the largest logits, the lower one among equals, and the softmax of
+     * their logits; then the order of the rows.  logits [T, E], the router's bias added. */
+    void (*route)(struct dev *d, const struct routing *r, const struct tensor *logits,
+                  const struct route_args *a);
+
+    /* linear() of each row by its expert's part of w.  x [S, K] and y [S, N] in the order of
+     * the rows; bias [E, N] or NULL. */
+    void (*linear_grouped)(struct dev *d, const struct tensor *y, const struct tensor *x,
+                           const struct weight *w, const float *bias, const struct routing *r);
+
+    /* y[t] = the weighted sum of the token's rows of x [S, C], experts ascending; y [T, C]. */
+    void (*combine)(struct dev *d, const struct tensor *y, const struct tensor *x,
+                    const struct routing *r);
 
     /* y[r] = x[rows[r]]; rows: device int32_t[R]. */
     void (*gather_rows)(struct dev *d, const struct tensor *y, const struct tensor *x,

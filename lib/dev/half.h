@@ -1,4 +1,4 @@
-/* half.h - the 16-bit floats: exact widening, and rounding to nearest even. */
+/* half.h - floats of 16 and of 4 bits: exact widening, and rounding to nearest even. */
 #ifndef HALF_H
 #define HALF_H
 
@@ -43,6 +43,21 @@ static inline float f16_to_f32(uint16_t h)
         return sign ? -f : f;
     }
     return f32_from_bits(sign | (exp + 112) << 23 | frac << 13);
+}
+
+/* 2^(scale - 127); 255, which the format has no number for, is infinite. */
+static inline float mxfp4_scale(uint8_t scale)
+{
+    return f32_from_bits(scale ? (uint32_t)scale << 23 : 0x400000);
+}
+
+/* Element i of a block of MXFP4. */
+static inline float mxfp4_to_f32(const uint8_t *block, int64_t i, uint8_t scale)
+{
+    static const float values[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    unsigned half = block[i / 2] >> i % 2 * 4 & 15;
+    float f = values[half & 7] * mxfp4_scale(scale);
+    return half & 8 ? -f : f;
 }
 
 #endif

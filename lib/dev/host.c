@@ -74,8 +74,12 @@ int weight_shape_check(const struct weight_shape *s, struct err *e)
         return err_set(e, EXIT_CONFIG,
                        "a weight of %" PRId64 " x %" PRId64 " with %" PRId64 " experts", s->n,
                        s->k, s->experts);
-    if (s->dtype != DT_F32 && s->dtype != DT_BF16)
-        return err_set(e, EXIT_CONFIG, "weights are kept as f32 or bf16 only");
+    if (s->dtype != DT_F32 && s->dtype != DT_BF16 && s->dtype != DT_MXFP4)
+        return err_set(e, EXIT_CONFIG, "weights are kept as f32, bf16 or MXFP4 only");
+    if (s->dtype == DT_MXFP4 && s->k % MXFP4_BLOCK)
+        return err_set(e, EXIT_CONFIG,
+                       "MXFP4 weights of %" PRId64 " columns, not a multiple of %d", s->k,
+                       MXFP4_BLOCK);
     /* Blocks are padded to 16 rows and 2 columns; elements have 4 bytes at most. */
     int64_t n, k;
     if (!size_add(s->n, 15, &n) || !size_add(s->k, 1, &k) ||
@@ -97,9 +101,13 @@ int weight_source_check(const struct weight_shape *s, int64_t expert, int64_t ro
                        "rows %" PRId64 " + %" PRId64 " of expert %" PRId64
                        " are outside a weight of %" PRId64 " rows",
                        row, rows, expert, s->n);
-    if (src->dtype != DT_F32 && src->dtype != DT_F16 && src->dtype != DT_BF16)
-        return err_set(e, EXIT_CONFIG, "weights are read from f32, f16 or bf16 only");
-    if (src->stride < (src->transposed ? rows : s->k))
+    if (src->dtype != DT_F32 && src->dtype != DT_F16 && src->dtype != DT_BF16 &&
+        src->dtype != DT_MXFP4)
+        return err_set(e, EXIT_CONFIG, "weights are read from f32, f16, bf16 or MXFP4 only");
+    if (src->dtype != DT_MXFP4 && s->dtype == DT_MXFP4)
+        return err_set(e, EXIT_CONFIG, "MXFP4 weights are not made from other ones");
+    if (src->stride < (src->transposed ? rows : s->k) ||
+        (src->dtype == DT_MXFP4 && (src->stride % MXFP4_BLOCK || src->transposed)))
         return err_set(e, EXIT_CONFIG,
                        "a stride of %" PRId64 " for a weight of %" PRId64 " x %" PRId64,
                        src->stride, rows, s->k);
@@ -109,6 +117,12 @@ int weight_source_check(const struct weight_shape *s, int64_t expert, int64_t ro
 void weight_source_read(const struct weight_source *src, int64_t row, int64_t k0, int64_t n,
                         float *out)
 {
+    if (src->dtype == DT_MXFP4) {
+        int64_t at = row * src->stride;
+        for (int64_t k = k0; k < k0 + n; k++)
+            *out++ = mxfp4_to_f32(src->data, at + k, src->scales[(at + k) / MXFP4_BLOCK]);
+        return;
+    }
     int64_t size = dtype_size(src->dtype);
     int64_t first = src->transposed ? k0 * src->stride + row : row * src->stride + k0;
     int64_t step = (src->transposed ? src->stride : 1) * size;

@@ -269,7 +269,7 @@ int main(void)
         {7, 1, 24, DT_BF16, DT_BF16, 16, 0, false}, {6, 3, 17, DT_F32, DT_F32, 33, 20, false},
         {2, 2, 128, DT_BF16, DT_F32, 0, 0, true},   {37, 1, 8, DT_F32, DT_BF16, 1, 5, true},
         {4, 4, 80, DT_F32, DT_F32, 50, 0, true}};
-    open_subjects(&(struct dev_limits){512, 1, 64, 256, 1, 8192});
+    open_subjects(&(struct dev_limits){512, 1, 64, 256, 1, 8192, 0, 0});
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++)
         check_config(&configs[i]);
     close_subjects();

@@ -1,14 +1,6 @@
 /* dev_linear.c - matrix products, the head, and weights from every kind of source. */
 #include "dev_rows.h"
 
-/* A chain of K roundings, each at most half a unit of a partial sum that grows as a random
- * walk: the error is about 2^-24 sqrt(K) of the result's own size; three times that, and a few
- * roundings more for what follows the chain. */
-static double chain_tol(int64_t k)
-{
-    return 0x1p-24 * (8 + 3 * sqrt((double)k));
-}
-
 /* One unit of bf16, where the f32 results lie on two sides of a tie. */
 static double rel_of(enum dtype t)
 {
@@ -233,8 +225,8 @@ static void one_source(const struct subject *s, enum dtype src, bool transposed,
     struct err e = {0};
     struct weight *w = s->o->weight_new(s->d, &(struct weight_shape){N, k, 0, kept}, &e);
     int64_t cut = 19, skip = cut * (transposed ? 1 : stride) * size;
-    struct weight_source a = {file + 1, src, stride, transposed};
-    struct weight_source b = {file + 1 + skip, src, stride, transposed};
+    struct weight_source a = {file + 1, src, stride, transposed, NULL};
+    struct weight_source b = {file + 1 + skip, src, stride, transposed, NULL};
     CHECK(w && s->o->weight_rows(s->d, w, 0, cut, N - cut, &b, &e) == 0);
     CHECK(w && s->o->weight_rows(s->d, w, 0, 0, cut, &a, &e) == 0);
     int32_t ids[N];
@@ -308,7 +300,8 @@ static void test_refusals(void)
         CHECK(!s->o->kv_new(s->d, &big, &e) && e.status == EXIT_OS);
         struct weight *w = s->o->weight_new(s->d, &(struct weight_shape){4, 3, 2, DT_F32}, &e);
         float data[12] = {0};
-        struct weight_source src = {data, DT_F32, 3, false}, narrow = {data, DT_F32, 2, false};
+        struct weight_source src = {data, DT_F32, 3, false, NULL};
+        struct weight_source narrow = {data, DT_F32, 2, false, NULL};
         CHECK(s->o->weight_rows(s->d, w, 1, 0, 4, &src, &e) == 0);
         CHECK(s->o->weight_rows(s->d, w, 2, 0, 4, &src, &e) < 0 && e.status == EXIT_CONFIG);
         CHECK(s->o->weight_rows(s->d, w, 0, 1, 4, &src, &e) < 0);
@@ -323,7 +316,7 @@ static void test_refusals(void)
 
 int main(void)
 {
-    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003});
+    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003, 0, 0});
     test_halves();
     test_linear();
     test_head();

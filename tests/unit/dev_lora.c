@@ -21,7 +21,7 @@ static struct weight *weight_of(const struct subject *s, const float *from, int6
                                 int64_t k, enum dtype t)
 {
     struct err e = {0};
-    struct weight_source src = {from, DT_F32, k, false};
+    struct weight_source src = {from, DT_F32, k, false, NULL};
     struct weight *w = s->o->weight_new(s->d, &(struct weight_shape){n, k, 0, t}, &e);
     if (!w || s->o->weight_rows(s->d, w, 0, 0, n, &src, &e) < 0)
         die_err(&e);
@@ -167,7 +167,7 @@ int main(void)
 {
     static const int64_t ranks[][ADAPTERS] = {{1, 1, 1}, {3, 8, 5}, {16, 64, 17}, {8, 4, 130}};
     static const int64_t shapes[][3] = {{1, 1, 1}, {9, 33, 31}, {40, 130, 97}, {110, 61, 256}};
-    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003});
+    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003, 0, 0});
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (enum dtype t = DT_F32; t <= DT_BF16; t++)
             one(shapes[i][0], shapes[i][1], shapes[i][2], ranks[i], t);

@@ -269,7 +269,7 @@ static void test_gated(void)
 
 int main(void)
 {
-    open_subjects(&(struct dev_limits){512, 64, 64, 256, 4096, 8192});
+    open_subjects(&(struct dev_limits){512, 64, 64, 256, 4096, 8192, 0, 0});
     test_embed();
     test_gather();
     test_norm();

@@ -25,13 +25,23 @@ struct row_op {
     const float *w; /* a weight, [n, k], kept as wt; NULL: none */
     int64_t n, k;
     enum dtype wt;
-    bool flat;  /* the rows of y are not to be strided */
-    double tol; /* of the row's root mean square */
-    double rel; /* of the element itself */
+    int64_t experts;                /* so many weights, one behind the other; 0: a plain one */
+    const uint8_t *blocks, *scales; /* MXFP4 instead of w */
+    bool flat;                      /* the rows of y are not to be strided */
+    double tol;                     /* of the row's root mean square */
+    double rel;                     /* of the element itself */
     /* set while a subject runs */
     struct weight *weight;
     float *dev_aux;
 };
+
+/* A chain of K roundings, each at most half a unit of a partial sum that grows as a random
+ * walk: the error is about 2^-24 sqrt(K) of the result's own size; three times that, and a few
+ * roundings more for what follows the chain. */
+static inline double chain_tol(int64_t k)
+{
+    return 0x1p-24 * (8 + 3 * sqrt((double)k));
+}
 
 /* The rows x[order[0..n-1]] go through the operation; out [n, op->out]. */
 static void apply(const struct subject *s, const struct row_op *op, const float *x,
@@ -73,13 +83,21 @@ static void prepare(const struct subject *s, struct row_op *op)
     struct err e = {0};
     op->dev_aux = op->aux ? dev_new(s, op->aux, op->n_aux * 4) : NULL;
     op->weight = NULL;
-    if (!op->w)
+    if (!op->w && !op->blocks)
         return;
-    struct weight_shape shape = {op->n, op->k, 0, op->wt};
-    struct weight_source src = {op->w, DT_F32, op->k, false};
+    struct weight_shape shape = {op->n, op->k, op->experts, op->wt};
     op->weight = s->o->weight_new(s->d, &shape, &e);
-    if (!op->weight || s->o->weight_rows(s->d, op->weight, 0, 0, op->n, &src, &e) < 0)
+    if (!op->weight)
         die_err(&e);
+    for (int64_t i = 0; i < (op->experts ? op->experts : 1); i++) {
+        int64_t at = i * op->n * op->k;
+        struct weight_source src = {op->w ? op->w + at : NULL, DT_F32, op->k, false, NULL};
+        if (op->blocks)
+            src = (struct weight_source){op->blocks + at / 2, DT_MXFP4, op->k, false,
+                                         op->scales + at / MXFP4_BLOCK};
+        if (s->o->weight_rows(s->d, op->weight, i, 0, op->n, &src, &e) < 0)
+            die_err(&e);
+    }
 }
 
 static void unprepare(const struct subject *s, struct row_op *op)

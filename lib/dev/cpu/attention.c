@@ -110,16 +110,9 @@ static void attention_piece(void *arg, int i)
 {
     const struct attention_cut *c = arg;
     const struct attention_args *a = c->job.a;
-    int32_t lo = 0, hi = c->job.s->n - 1; /* the last span with tiles[lo] <= i */
-    while (lo < hi) {
-        int32_t mid = (lo + hi + 1) / 2;
-        if (c->tiles[mid] <= i)
-            lo = mid;
-        else
-            hi = mid - 1;
-    }
-    const struct span *sp = &c->job.s->host[lo];
-    int32_t n = i - c->tiles[lo], group = a->heads / a->kv_heads;
+    int32_t owner = cpu_owner(c->tiles, c->job.s->n, i);
+    const struct span *sp = &c->job.s->host[owner];
+    int32_t n = i - c->tiles[owner], group = a->heads / a->kv_heads;
     struct attention_tile t = {.span = sp};
     int32_t part = n % c->head_parts;
     t.g = n / c->head_parts % a->kv_heads;

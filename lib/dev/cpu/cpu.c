@@ -120,14 +120,21 @@ static int cpu_sync(struct dev *d, struct err *e)
     return 0;
 }
 
+/* Of the rows that a product takes. */
+int64_t cpu_most_rows(const struct dev_limits *l)
+{
+    int64_t used = l->used > 1 ? l->used : 1, rows = host_size(l->tokens, used, 1);
+    return rows > l->rows ? rows : l->rows;
+}
+
 static int cpu_reserve(struct dev *d, const struct dev_limits *l, struct err *e)
 {
     struct cpu *c = (struct cpu *)d;
-    int64_t rows = l->tokens > l->rows ? l->tokens : l->rows;
+    int64_t rows = cpu_most_rows(l), owners = l->tokens > l->experts ? l->tokens : l->experts;
     int64_t chunks = ((int64_t)l->vocab + HEAD_CHUNK - 1) / HEAD_CHUNK;
     release(c);
     c->wide = host_alloc(host_size(rows, l->width, sizeof *c->wide), "scratch", e);
-    c->tiles = host_alloc(host_size(rows + 1, 1, sizeof *c->tiles), "scratch", e);
+    c->tiles = host_alloc(host_size(owners + 1, 1, sizeof *c->tiles), "scratch", e);
     c->parts = host_alloc(host_size(chunks, l->rows, sizeof *c->parts), "scratch", e);
     c->picked = host_alloc(host_size(1, l->rows, sizeof *c->picked), "scratch", e);
     if (!c->wide || !c->tiles || !c->parts || !c->picked) {
@@ -164,6 +171,9 @@ const struct dev_ops dev_cpu = {
     .kv_write = cpu_kv_write,
     .attention = cpu_attention,
     .gated = cpu_gated,
+    .route = cpu_route,
+    .linear_grouped = cpu_linear_grouped,
+    .combine = cpu_combine,
     .gather_rows = cpu_gather_rows,
     .head_logits = cpu_head_logits,
     .head_logprob = cpu_head_logprob,

@@ -11,8 +11,8 @@ struct cpu {
     const struct kernels *kernels;
     struct pool *pool;
     struct dev_limits limits;
-    float *wide;             /* bf16 inputs of a product, widened: [tokens or rows][width] */
-    int32_t *tiles;          /* attention: tiles before span i, [tokens + 1] */
+    float *wide;             /* bf16 inputs of a product, widened: [most rows][width] */
+    int32_t *tiles;          /* pieces before span or expert i, [most of either + 1] */
     struct head_part *parts; /* [chunks][rows] */
     float *picked;           /* [rows] */
 };
@@ -25,6 +25,10 @@ void cpu_rows(struct cpu *c, rows_fn *fn, const void *job, int64_t rows, int64_t
  */
 void cpu_pieces(struct cpu *c, void (*fn)(void *arg, int i), void *arg, int64_t pieces,
                 int64_t work);
+/* Of any product, by the limits that were reserved. */
+int64_t cpu_most_rows(const struct dev_limits *l);
+/* Piece i is one of those of the last span or expert whose tiles begin at i or before. */
+int32_t cpu_owner(const int32_t *tiles, int32_t owners, int i);
 /* The product of x and w as kernels take it: bf16 rows are widened into scratch. */
 struct product cpu_product(struct cpu *c, const struct tensor *x, const struct weight *w);
 
@@ -52,6 +56,13 @@ void cpu_lora_a(struct dev *d, const struct tensor *t, const struct tensor *x,
                 const struct lora_rows *groups, int32_t n);
 void cpu_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
                 const struct lora_rows *groups, int32_t n);
+/* experts.c */
+void cpu_route(struct dev *d, const struct routing *r, const struct tensor *logits,
+               const struct route_args *a);
+void cpu_linear_grouped(struct dev *d, const struct tensor *y, const struct tensor *x,
+                        const struct weight *w, const float *bias, const struct routing *r);
+void cpu_combine(struct dev *d, const struct tensor *y, const struct tensor *x,
+                 const struct routing *r);
 /* attention.c */
 struct kv *cpu_kv_new(struct dev *d, const struct kv_shape *s, struct err *e);
 void cpu_kv_copy_page(struct dev *d, struct kv *kv, int32_t to, int32_t from);

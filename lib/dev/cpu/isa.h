@@ -20,6 +20,9 @@ void SYM(transpose)(uint32_t *dst, const char *src, int64_t stride, int64_t n);
 void SYM(norm)(const void *job, int64_t row0, int64_t row1);
 void SYM(rope)(const void *job, int64_t row0, int64_t row1);
 void SYM(gated)(const void *job, int64_t row0, int64_t row1);
+/* experts.c */
+void SYM(route)(const void *job, int64_t row0, int64_t row1);
+void SYM(combine)(const void *job, int64_t row0, int64_t row1);
 /* attention.c */
 void SYM(attention)(const struct attention_job *j, const struct attention_tile *t);
 /* head.c */

@@ -9,7 +9,8 @@
 #include "dev/backends.h"
 
 /* Weights: blocks of LANES outputs, [n / LANES][k][LANES] in f32; in bf16 pairs of k stand in
- * one 32-bit word, [n / LANES][k / 2][LANES][2].  What lies beyond n and k is 0. */
+ * one 32-bit word, [n / LANES][k / 2][LANES][2]; in MXFP4 eights, [k / 8][LANES], with the
+ * scales [k / 32][LANES] behind them.  What lies beyond n and k is 0. */
 enum { LANES = 16 };
 
 struct weight {
@@ -32,6 +33,7 @@ struct product {
     const float *x;
     int64_t stride, k;
     const struct weight *w;
+    int64_t skip; /* w holds k from here on */
 };
 
 /* Most rows and columns of a tile. */
@@ -64,6 +66,17 @@ struct rope_job {
 struct gated_job {
     struct tensor y, x;
     const struct gated_args *a;
+};
+
+struct route_job {
+    struct tensor logits;
+    const struct routing *r;
+    const struct route_args *a;
+};
+
+struct combine_job {
+    struct tensor y, x;
+    const struct routing *r;
 };
 
 struct attention_job {
@@ -106,6 +119,8 @@ struct kernels {
     void (*norm)(const void *norm_job, int64_t row0, int64_t row1);
     void (*rope)(const void *rope_job, int64_t row0, int64_t row1);
     void (*gated)(const void *gated_job, int64_t row0, int64_t row1);
+    void (*route)(const void *route_job, int64_t row0, int64_t row1); /* experts and weights */
+    void (*combine)(const void *combine_job, int64_t row0, int64_t row1);
     void (*attention)(const struct attention_job *j, const struct attention_tile *t);
     void (*head_chunk)(const struct head_job *j, int64_t chunk, int64_t row0, int64_t row1);
     /* sum of exp(logit - max) over all chunks, ascending; max is that of all */

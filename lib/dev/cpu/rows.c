@@ -18,6 +18,19 @@ void cpu_pieces(struct cpu *c, void (*fn)(void *arg, int i), void *arg, int64_t 
         pool_run(c->pool, fn, arg, (int)pieces);
 }
 
+int32_t cpu_owner(const int32_t *tiles, int32_t owners, int i)
+{
+    int32_t lo = 0, hi = owners - 1;
+    while (lo < hi) {
+        int32_t mid = (lo + hi + 1) / 2;
+        if (tiles[mid] <= i)
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    return lo;
+}
+
 struct rows_cut {
     rows_fn *fn;
     const void *job;
@@ -58,12 +71,11 @@ struct product cpu_product(struct cpu *c, const struct tensor *x, const struct w
 {
     EXPECT(!w->shape.experts && x->cols == w->shape.k);
     if (x->dtype == DT_F32)
-        return (struct product){x->data, x->stride, x->cols, w};
-    int64_t most = c->limits.tokens > c->limits.rows ? c->limits.tokens : c->limits.rows;
-    EXPECT(x->rows <= most && x->cols <= c->limits.width);
+        return (struct product){x->data, x->stride, x->cols, w, 0};
+    EXPECT(x->rows <= cpu_most_rows(&c->limits) && x->cols <= c->limits.width);
     struct widen j = {c->kernels, x, c->wide};
     cpu_rows(c, widen_rows, &j, x->rows, x->cols);
-    return (struct product){c->wide, x->cols, x->cols, w};
+    return (struct product){c->wide, x->cols, x->cols, w, 0};
 }
 
 struct linear_cut {

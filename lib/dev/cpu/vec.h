@@ -130,6 +130,21 @@ INLINE v16 v_pair_hi(const uint16_t *p)
     return _mm512_castsi512_ps(
         _mm512_and_epi32(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000)));
 }
+/* Element i of the eight in each of 16 words of half bytes of MXFP4, its scale left out. */
+INLINE v16 v_mxfp4(const char *p, int i)
+{
+    const __m512 values = _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f,
+                                         -2, -3, -4, -6);
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(_mm512_loadu_si512(p), (unsigned)i * 4),
+                                 values);
+}
+/* 2^(scale - 127) of 16 scales. */
+INLINE v16 v_mxfp4_scale(const char *p)
+{
+    __m512i u = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+    return _mm512_castsi512_ps(
+        _mm512_max_epi32(_mm512_slli_epi32(u, 23), _mm512_set1_epi32(0x400000)));
+}
 /* To the nearest bf16, ties to even; a NaN stays a quiet one. */
 INLINE void v_store_bf16(uint16_t *p, v16 x)
 {
@@ -283,6 +298,29 @@ INLINE v16 v_pair_lo(const uint16_t *p)
 INLINE v16 v_pair_hi(const uint16_t *p)
 {
     return (v16){pair_hi_8(p), pair_hi_8(p + 16)};
+}
+INLINE __m256 mxfp4_8(const char *p, int i)
+{
+    const __m256 values = _mm256_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
+    __m256i u = _mm256_loadu_si256((const void *)p);
+    __m256i sign = _mm256_and_si256(_mm256_slli_epi32(u, 28 - i * 4),
+                                    _mm256_set1_epi32(INT32_MIN));
+    return _mm256_xor_ps(_mm256_castsi256_ps(sign),
+                         _mm256_permutevar8x32_ps(values, _mm256_srli_epi32(u, i * 4)));
+}
+INLINE v16 v_mxfp4(const char *p, int i)
+{
+    return (v16){mxfp4_8(p, i), mxfp4_8(p + 32, i)};
+}
+INLINE __m256 mxfp4_scale_8(const char *p)
+{
+    __m256i u = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+    return _mm256_castsi256_ps(
+        _mm256_max_epi32(_mm256_slli_epi32(u, 23), _mm256_set1_epi32(0x400000)));
+}
+INLINE v16 v_mxfp4_scale(const char *p)
+{
+    return (v16){mxfp4_scale_8(p), mxfp4_scale_8(p + 8)};
 }
 INLINE __m256i round_bf16_8(__m256 x)
 {

@@ -1,12 +1,12 @@
 /* linear.c - rows of a weight: gathered, or multiplied with. */
 #include "dev/ref/ref.h"
 
-/* x[t] . w[row] */
+/* x[t] . w[row], where the rows of all experts count on */
 double ref_dot(const struct tensor *x, int64_t t, const struct weight *w, int64_t row)
 {
     double sum = 0;
     for (int64_t k = 0; k < x->cols; k++)
-        sum += at(x, t, k) * load(w->data, w->shape.dtype, row * w->shape.k + k);
+        sum += at(x, t, k) * weight_at(w, row, k);
     return sum;
 }
 
@@ -20,7 +20,7 @@ void ref_embed(struct dev *d, const struct tensor *y, const struct weight *w, co
     for (int64_t t = 0; t < y->rows; t++) {
         EXPECT(id[t] >= 0 && id[t] < w->shape.n);
         for (int64_t c = 0; c < y->cols; c++)
-            put(y, t, c, load(w->data, w->shape.dtype, id[t] * w->shape.k + c) * scale);
+            put(y, t, c, weight_at(w, id[t], c) * scale);
     }
 }
 

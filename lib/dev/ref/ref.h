@@ -18,7 +18,8 @@ struct ref {
 
 struct weight {
     struct weight_shape shape;
-    void *data; /* [experts][n][k] */
+    void *data;      /* [experts][n][k] */
+    uint8_t *scales; /* MXFP4: [experts][n][k / 32]; else NULL */
 };
 
 struct kv {
@@ -38,6 +39,14 @@ static inline void store(void *p, enum dtype t, int64_t i, double x)
         ((float *)p)[i] = (float)x;
     else
         ((uint16_t *)p)[i] = bf16_from_f32((float)x);
+}
+
+/* Rows of all experts count on. */
+static inline double weight_at(const struct weight *w, int64_t row, int64_t k)
+{
+    int64_t i = row * w->shape.k + k;
+    return w->scales ? mxfp4_to_f32(w->data, i, w->scales[i / MXFP4_BLOCK])
+                     : load(w->data, w->shape.dtype, i);
 }
 
 static inline double at(const struct tensor *t, int64_t row, int64_t col)
@@ -82,6 +91,13 @@ void ref_kv_write(struct dev *d, struct kv *kv, int32_t layer, const struct tens
                   const struct tensor *v, const struct spans *s);
 void ref_attention(struct dev *d, const struct tensor *y, const struct tensor *q,
                    const struct kv *kv, const struct spans *s, const struct attention_args *a);
+/* experts.c */
+void ref_route(struct dev *d, const struct routing *r, const struct tensor *logits,
+               const struct route_args *a);
+void ref_linear_grouped(struct dev *d, const struct tensor *y, const struct tensor *x,
+                        const struct weight *w, const float *bias, const struct routing *r);
+void ref_combine(struct dev *d, const struct tensor *y, const struct tensor *x,
+                 const struct routing *r);
 /* gated.c */
 void ref_gated(struct dev *d, const struct tensor *y, const struct tensor *x,
                const struct gated_args *a);

@@ -12,11 +12,10 @@ enum { RUN_BYTES = 64 << 10 };
  * two streams of a wide product. */
 enum { AHEAD = 1024 };
 
-/* acc[r][b] += x[r][k0..k1) * w[b][k0..k1) */
+/* acc[r][b] += x[r][k0..k1) * w[b][k0..k1); at: where k0 of block 0 stands */
 INLINE void chain_f32(int rows, int blocks, v16 acc[6][8], const float *x, int64_t stride,
-                      const char *w, int64_t block_bytes, int64_t k0, int64_t k1)
+                      const char *at, int64_t block_bytes, int64_t k0, int64_t k1)
 {
-    const char *at = w + k0 * 64;
     for (int64_t k = k0; k < k1; k++, at += 64) {
         v16 wv[8];
         UNROLL
@@ -36,9 +35,8 @@ INLINE void chain_f32(int rows, int blocks, v16 acc[6][8], const float *x, int64
 
 /* The same; k0 is even.  An odd last k has the low half of its pair alone. */
 INLINE void chain_bf16(int rows, int blocks, v16 acc[6][8], const float *x, int64_t stride,
-                       const char *w, int64_t block_bytes, int64_t k0, int64_t k1)
+                       const char *at, int64_t block_bytes, int64_t k0, int64_t k1)
 {
-    const char *at = w + k0 * 32;
     int64_t k = k0;
     for (; k < k1; k += 2, at += 64) {
         v16 wv[8];
@@ -69,6 +67,38 @@ INLINE void chain_bf16(int rows, int blocks, v16 acc[6][8], const float *x, int6
     }
 }
 
+/* The same; k0 and k1 are multiples of 32.  The product of a value and its scale is exact. */
+INLINE void chain_mxfp4(int rows, int blocks, v16 acc[6][8], const float *x, int64_t stride,
+                        const char *at, const char *scales, int64_t block_bytes, int64_t k0,
+                        int64_t k1)
+{
+    for (int64_t k = k0; k < k1; k += MXFP4_BLOCK, scales += LANES) {
+        v16 scale[8];
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            scale[b] = v_mxfp4_scale(scales + b * block_bytes);
+        for (int64_t k8 = k; k8 < k + MXFP4_BLOCK; k8 += 8, at += 64) {
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                _mm_prefetch(at + b * block_bytes + AHEAD, _MM_HINT_T0);
+            UNROLL
+            for (int i = 0; i < 8; i++) {
+                v16 wv[8];
+                UNROLL
+                for (int b = 0; b < blocks; b++)
+                    wv[b] = v_mul(v_mxfp4(at + b * block_bytes, i), scale[b]);
+                UNROLL
+                for (int r = 0; r < rows; r++) {
+                    v16 xv = v_set1(x[r * stride + k8 + i]);
+                    UNROLL
+                    for (int b = 0; b < blocks; b++)
+                        acc[r][b] = v_fma(xv, wv[b], acc[r][b]);
+                }
+            }
+        }
+    }
+}
+
 /* One group of rows, one group of blocks, k0 <= k < k1; the tile holds the chains so far. */
 INLINE void group(int rows, int blocks, const struct product *p, int64_t row, int64_t block,
                   int64_t k0, int64_t k1, float *tile, int64_t ld)
@@ -83,9 +113,13 @@ INLINE void group(int rows, int blocks, const struct product *p, int64_t row, in
     const float *x = p->x + row * p->stride;
     const char *at = w->data + block * w->block_bytes;
     if (w->shape.dtype == DT_F32)
-        chain_f32(rows, blocks, acc, x, p->stride, at, w->block_bytes, k0, k1);
+        chain_f32(rows, blocks, acc, x, p->stride, at + (k0 - p->skip) * 64, w->block_bytes, k0,
+                  k1);
+    else if (w->shape.dtype == DT_BF16)
+        chain_bf16(rows, blocks, acc, x, p->stride, at + k0 * 32, w->block_bytes, k0, k1);
     else
-        chain_bf16(rows, blocks, acc, x, p->stride, at, w->block_bytes, k0, k1);
+        chain_mxfp4(rows, blocks, acc, x, p->stride, at + k0 * 8,
+                    at + p->k * 8 + k0 / MXFP4_BLOCK * LANES, w->block_bytes, k0, k1);
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
@@ -130,12 +164,52 @@ static const struct width widths[] = {
     {4, {NULL, group_1_4}}, {2, {NULL, group_1_2, group_2_2}}, {1, {NULL, ALL(1)}}};
 #endif
 
+/* So much of MXFP4 is made f32 at once where many rows share it. */
+enum { EXPAND = 256, EXPAND_BLOCKS = 4 };
+
+/* dst[k1 - k0][16] = the weights of a block */
+static void expand_mxfp4(float *dst, const struct weight *w, int64_t block, int64_t k0,
+                         int64_t k1)
+{
+    const char *at = w->data + block * w->block_bytes;
+    const char *scales = at + w->shape.k * 8;
+    for (int64_t k = k0; k < k1; k += 8, dst += 8 * LANES) {
+        v16 scale = v_mxfp4_scale(scales + k / MXFP4_BLOCK * LANES);
+        UNROLL
+        for (int i = 0; i < 8; i++)
+            v_store(dst + i * LANES, v_mul(v_mxfp4(at + k * 8, i), scale));
+    }
+}
+
+/* All groups of rows times one group of blocks. */
+static void groups_of(const struct product *p, const struct width *w, int64_t row0,
+                      int64_t row1, int64_t block, int64_t k0, int64_t k1, float *tile,
+                      int64_t ld)
+{
+    int64_t rows = row1 - row0, groups = (rows + 5) / 6;
+    float values[EXPAND * EXPAND_BLOCKS * LANES];
+    struct weight wide = {.shape.dtype = DT_F32, .block_bytes = EXPAND * LANES * 4};
+    struct product q = {p->x, p->stride, p->k, &wide, k0};
+    wide.data = (char *)values;
+    if (groups > 1 && p->w->shape.dtype == DT_MXFP4) {
+        for (int64_t i = 0; i < w->blocks; i++)
+            expand_mxfp4(values + i * EXPAND * LANES, p->w, block + i, k0, k1);
+        p = &q;
+        block = 0;
+    }
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t r = rows * g / groups, next = rows * (g + 1) / groups;
+        w->rows[next - r](p, row0 + r, block, k0, k1, tile + r * ld, ld);
+    }
+}
+
 /* tile[r][c] = x[row0 + r] . w[block0 * 16 + c] */
 void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int64_t block0,
                        int64_t block1, float *tile, int64_t ld)
 {
+    enum dtype t = p->w->shape.dtype;
     int64_t rows = row1 - row0, groups = (rows + 5) / 6, most = (rows + groups - 1) / groups;
-    int64_t run = RUN_BYTES / (LANES * dtype_size(p->w->shape.dtype));
+    int64_t run = t == DT_MXFP4 ? EXPAND : RUN_BYTES / (LANES * dtype_size(t));
     if (groups == 1)
         run = p->k;
     for (int64_t k0 = 0; k0 < p->k; k0 += run) {
@@ -144,11 +218,7 @@ void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int6
             const struct width *w = widths;
             while (w->blocks > block1 - b || !w->rows[most])
                 w++;
-            for (int64_t g = 0; g < groups; g++) {
-                int64_t r = rows * g / groups, next = rows * (g + 1) / groups;
-                w->rows[next - r](p, row0 + r, b, k0, k1, tile + r * ld + (b - block0) * LANES,
-                                  ld);
-            }
+            groups_of(p, w, row0, row1, b, k0, k1, tile + (b - block0) * LANES, ld);
             b += w->blocks;
         }
     }

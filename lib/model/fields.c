@@ -52,7 +52,11 @@ void fields_refuse(struct fields *f, const char *name, const char *want)
 
 void fields_open(struct fields *f, const json_t *object, const char *name, struct err *e)
 {
-    *f = (struct fields){.object = object, .name = name, .seen = json_object(), .e = e};
+    *f = (struct fields){.object = object,
+                         .name = name,
+                         .whose = "for this architecture",
+                         .seen = json_object(),
+                         .e = e};
 }
 
 int fields_done(struct fields *f)
@@ -65,8 +69,8 @@ int fields_done(struct fields *f)
             continue;
         char value[80];
         show(value, sizeof value, v);
-        err_set(f->e, EXIT_CONFIG, "%s: \"%s\": %s is not known for this architecture", f->name,
-                key, value);
+        err_set(f->e, EXIT_CONFIG, "%s: \"%s\": %s is not known %s", f->name, key, value,
+                f->whose);
         fail(f);
     }
     json_decref(f->seen);

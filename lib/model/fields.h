@@ -16,8 +16,9 @@
 
 struct fields {
     const json_t *object;
-    const char *name; /* "config.json", "rope_scaling" */
-    json_t *seen;     /* a set of names */
+    const char *name;  /* "config.json", "rope_scaling" */
+    const char *whose; /* for messages: what knows the fields */
+    json_t *seen;      /* a set of names */
     struct fields *parent;
     struct err *e;
     bool failed;

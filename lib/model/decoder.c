@@ -143,6 +143,7 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
     struct tensor v = columns(&qkv, q_cols + kv_cols, kv_cols);
     struct tensor heads = rows_of(m->work.heads, m->config.dtype, f->T, q_cols);
     ops->linear(m->dev, &qkv, in, y->qkv, y->qkv_bias);
+    lora_apply(m, i, LORA_QKV, in, &qkv);
     struct rope_args rope = {.heads = s->heads,
                              .kv_heads = s->kv_heads,
                              .head_dim = s->head_dim,
@@ -166,6 +167,7 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
                                .soft_cap = s->attention_cap};
     ops->attention(m->dev, &heads, &q, m->kv, &f->spans, &a);
     ops->linear(m->dev, out, &heads, y->o, y->o_bias);
+    lora_apply(m, i, LORA_O, &heads, out);
 }
 
 static void feed(struct forward *f, int32_t i, const struct tensor *in,
@@ -178,8 +180,10 @@ static void feed(struct forward *f, int32_t i, const struct tensor *in,
     struct tensor gated = rows_of(m->work.gated, m->config.dtype, f->T, s->ffn);
     struct gated_args a = {.kind = s->gate};
     m->dev->ops->linear(m->dev, &gate_up, in, y->gate_up, y->gate_up_bias);
+    lora_apply(m, i, LORA_GATE_UP, in, &gate_up);
     m->dev->ops->gated(m->dev, &gated, &gate_up, &a);
     m->dev->ops->linear(m->dev, out, &gated, y->down, y->down_bias);
+    lora_apply(m, i, LORA_DOWN, &gated, out);
 }
 
 /* Shows a [T, C] buffer to a test. */
@@ -204,7 +208,7 @@ static int run_layers(struct forward *f, const struct batch *b, float *host, str
     struct tensor x = rows_of(m->work.x, DT_F32, f->T, C);
     struct tensor out = rows_of(m->work.out, DT_F32, f->T, C);
     struct tensor normed = rows_of(m->work.normed, DT_F32, f->T, C);
-    m->dev->ops->embed(m->dev, &x, m->embed, m->work.ids, m->spec.embed_scale);
+    lora_embed(m, &x);
     for (int32_t i = 0; i < m->spec.layers; i++) {
         float *const *norm = m->layer[i].norm;
         if (b->tap)
@@ -248,6 +252,7 @@ int model_forward(struct model *m, const struct batch *b, struct err *e)
 {
     check_batch(m, b);
     m->kept = 0;
+    lora_begin(m, b);
     struct forward f = {.m = m, .T = b->tokens, .spans = send_batch(m, b)};
     float *host = b->tap ? xmalloc_n((size_t)(f.T * m->spec.width), sizeof *host) : NULL;
     int rc = run_layers(&f, b, host, e);
@@ -260,11 +265,6 @@ int model_forward(struct model *m, const struct batch *b, struct err *e)
 
 /* ---- the head --------------------------------------------------------------- */
 
-static struct head head_of(const struct model *m)
-{
-    return (struct head){m->head, m->spec.head_scale, m->spec.head_cap};
-}
-
 static struct tensor kept_rows(const struct model *m, int32_t r0, int32_t n)
 {
     if (r0 < 0 || n < 0 || n > m->kept - r0)
@@ -273,18 +273,30 @@ static struct tensor kept_rows(const struct model *m, int32_t r0, int32_t n)
     return rows_of((char *)m->work.kept + r0 * row_bytes, m->config.dtype, n, m->spec.width);
 }
 
+/* The kept rows from r0 on, n at most, that go through one head. */
+static struct tensor head_rows(const struct model *m, int32_t r0, int32_t n, struct head *h)
+{
+    *h = (struct head){.scale = m->spec.head_scale, .soft_cap = m->spec.head_cap};
+    return kept_rows(m, r0, lora_head(m, r0, n, &h->weight));
+}
+
 int model_logprob(struct model *m, int32_t r0, int32_t n, const int32_t *ids, float *out,
                   struct err *e)
 {
-    struct tensor x = kept_rows(m, r0, n);
-    struct head h = head_of(m);
+    struct head h;
+    (void)kept_rows(m, r0, n);
     for (int32_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= m->spec.vocab)
             BUG("id %d of %d", ids[i], m->spec.vocab);
     if (!n)
         return 0;
     send(m, m->work.picked, ids, (size_t)n, sizeof *ids);
-    m->dev->ops->head_logprob(m->dev, m->work.logprobs, &x, &h, m->work.picked);
+    for (int64_t i = 0; i < n;) {
+        struct tensor x = head_rows(m, r0 + (int32_t)i, n - (int32_t)i, &h);
+        m->dev->ops->head_logprob(m->dev, m->work.logprobs + i, &x, &h,
+                                  (int32_t *)m->work.picked + i);
+        i += x.rows;
+    }
     m->dev->ops->download(m->dev, out, m->work.logprobs, n * (int64_t)sizeof *out);
     return m->dev->ops->sync(m->dev, e);
 }
@@ -292,11 +304,16 @@ int model_logprob(struct model *m, int32_t r0, int32_t n, const int32_t *ids, fl
 int model_argmax(struct model *m, int32_t r0, int32_t n, int32_t *ids, float *logprob,
                  struct err *e)
 {
-    struct tensor x = kept_rows(m, r0, n);
-    struct head h = head_of(m);
+    struct head h;
+    (void)kept_rows(m, r0, n);
     if (!n)
         return 0;
-    m->dev->ops->head_argmax(m->dev, m->work.picked, m->work.logprobs, &x, &h);
+    for (int64_t i = 0; i < n;) {
+        struct tensor x = head_rows(m, r0 + (int32_t)i, n - (int32_t)i, &h);
+        m->dev->ops->head_argmax(m->dev, (int32_t *)m->work.picked + i, m->work.logprobs + i,
+                                 &x, &h);
+        i += x.rows;
+    }
     m->dev->ops->download(m->dev, ids, m->work.picked, n * (int64_t)sizeof *ids);
     m->dev->ops->download(m->dev, logprob, m->work.logprobs, n * (int64_t)sizeof *logprob);
     return m->dev->ops->sync(m->dev, e);
@@ -304,12 +321,13 @@ int model_argmax(struct model *m, int32_t r0, int32_t n, int32_t *ids, float *lo
 
 int model_logits(struct model *m, int32_t r0, int32_t n, float *out, struct err *e)
 {
-    struct head h = head_of(m);
+    struct head h;
     int64_t vocab = m->spec.vocab;
     (void)kept_rows(m, r0, n);
-    for (int32_t i = 0; i < n; i += LOGIT_ROWS) {
-        int32_t rows = n - i < LOGIT_ROWS ? n - i : LOGIT_ROWS;
-        struct tensor x = kept_rows(m, r0 + i, rows);
+    for (int32_t i = 0, rows; i < n; i += rows) {
+        rows = n - i < LOGIT_ROWS ? n - i : LOGIT_ROWS;
+        struct tensor x = head_rows(m, r0 + i, rows, &h);
+        rows = (int32_t)x.rows;
         struct tensor y = rows_of(m->work.logits, DT_F32, rows, vocab);
         m->dev->ops->head_logits(m->dev, &y, &x, &h);
         m->dev->ops->download(m->dev, out + i * vocab, m->work.logits,

@@ -4,6 +4,7 @@
 #define DECODER_H
 
 #include "model/arch.h"
+#include "model/lora.h"
 #include "model/model.h"
 
 /* One layer's weights; vectors are f32 on the device.  NULL: the architecture has none. */
@@ -46,6 +47,10 @@ struct model {
     int32_t *places; /* host, [batch_tokens]: rows of a table for long sequences, or NULL */
     struct kv *kv;
     struct work work;
+    struct adapter *adapters; /* [n_adapters]; number i stands at i - 1 */
+    int32_t n_adapters;
+    size_t cap_adapters;
+    struct lora_work lora;
     int32_t positions; /* rows of a rope table, and so the longest sequence */
     int32_t kept;      /* rows kept by the last forward */
     int64_t pages_max; /* entries of all page lists of a forward */

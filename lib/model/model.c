@@ -189,6 +189,7 @@ void model_close(struct model *m)
 {
     if (!m)
         return;
+    lora_release(m);
     free_weights(m);
     free_work(m);
     m->dev->ops->free(m->dev, m->cos_sin);

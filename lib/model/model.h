@@ -42,6 +42,13 @@ struct model *model_open(struct dev *d, const struct ckpt *c, const struct model
 void model_close(struct model *m);
 void model_info(const struct model *m, struct model_info *out);
 
+/* Adds a LoRA adapter, applied unmerged, beside the model's own weights and those of other
+ * adapters.  Returns its number for batch.adapters, 1 for the first; -1: EXIT_CONFIG names what
+ * of the adapter cannot be honoured or does not fit this model, and the model is as it was.
+ * Not between a forward and the head on its rows.  p may be closed afterwards. */
+struct peft;
+int32_t model_load_adapter(struct model *m, const struct peft *p, struct err *e) MUST_CHECK;
+
 /* The ids that end an answer: generation_config's eos_token_id, else config's. */
 struct model_eos {
     int32_t ids[16];
@@ -58,8 +65,10 @@ struct batch {
     const int32_t *pages; /* page lists, n_pages in all; a page that is written belongs to one
                              span alone, one that is only read may stand in several */
     int32_t n_pages;
-    const bool *far;     /* [n_spans], or NULL: none is; see model_info.far_context */
-    const int32_t *rows; /* token indices whose final states are kept for the head */
+    const int32_t *adapters; /* [n_spans]: numbers of model_load_adapter(), 0: none; or NULL:
+                                none for all.  A page's keys and values are its adapter's. */
+    const bool *far;         /* [n_spans], or NULL: none is; see model_info.far_context */
+    const int32_t *rows;     /* token indices whose final states are kept for the head */
     int32_t n_rows;
     /* Where not NULL, called with the embedding output (i = 0), the residual stream after layer
      * i (1..L-1) and the final norm's output of all tokens (i = L), as f32 [tokens, width]: for

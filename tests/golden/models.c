@@ -52,7 +52,7 @@ static void run_models(struct golden_count *c, const char *golden)
             snprintf(records, sizeof records, "%.4000s/golden/%s.jsonl", golden, name);
             snprintf(hidden, sizeof hidden, "%.4000s/golden/%s.p1.hidden.safetensors", golden,
                      name);
-            run_model(c, &(struct place){name, model, records, hidden});
+            run_model(c, &(struct place){name, model, records, hidden, NULL});
         }
         free(list[i]);
     }
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     snprintf(dir, sizeof dir, "%s/router/model", golden);
     snprintf(records, sizeof records, "%s/router/golden_logits.jsonl", golden);
     if (golden_have(dir)) {
-        run_model(&router, &(struct place){"router", dir, records, NULL});
+        run_model(&router, &(struct place){"router", dir, records, NULL, NULL});
     } else {
         printf("golden/models: no %s: skipped\n", dir);
         router.skipped++;

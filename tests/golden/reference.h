@@ -7,6 +7,8 @@
 
 #include "session.h"
 
+#include "ckpt/peft.h"
+
 /* Bounds for f32 compute.  The reference's own float64 twin differs by 7e-5 in logits and
  * hidden states and 3.3e-4 in a prompt's total; the rest is room for another order of sums. */
 static const double F32_LOGIT = 5e-4, F32_HIDDEN = 5e-4, F32_TOKEN = 1e-3, F32_TOTAL = 2e-3,
@@ -21,20 +23,22 @@ struct worst {
 /* What one run over a prompt gives; compared bit for bit between runs. */
 struct result {
     int32_t n, vocab;
-    bool far[2];     /* the sequence is longer than info.context; once for each of two spans */
-    int32_t *argmax; /* [n] */
-    float *best;     /* [n] log-probability of the argmax */
-    float *next;     /* [n - 1] log-probability of the token that follows */
-    float *logits;   /* [n, vocab] */
+    int32_t adapter[2]; /* once for each of two spans; 0: none */
+    bool far[2];        /* the sequence is longer than info.context; the same */
+    int32_t *argmax;    /* [n] */
+    float *best;        /* [n] log-probability of the argmax */
+    float *next;        /* [n - 1] log-probability of the token that follows */
+    float *logits;      /* [n, vocab] */
 };
 
-static struct result result_new(int32_t n, const struct model_info *info)
+static struct result result_new(int32_t n, int32_t adapter, const struct model_info *info)
 {
     size_t N = (size_t)n;
     int32_t vocab = info->vocab;
     bool far = n > info->context;
     return (struct result){n,
                            vocab,
+                           {adapter, adapter},
                            {far, far},
                            xcalloc(N, sizeof(int32_t)),
                            xcalloc(N, sizeof(float)),
@@ -80,6 +84,7 @@ static int run_chunks(struct model *m, struct result *r, const int32_t *ids, int
 {
     struct batch extra = tap ? *tap : (struct batch){0};
     extra.far = far_of(r);
+    extra.adapters = r->adapter;
     for (int32_t at = 0; at < r->n; at += chunk) {
         int32_t n = r->n - at < chunk ? r->n - at : chunk;
         if (session_step(m, ids, at, n, &extra, e) < 0 || take(m, r, ids, 0, at, n, e) < 0)
@@ -94,7 +99,7 @@ static int run_shared(struct model *m, struct result *r, const int32_t *ids, str
 {
     int32_t prefix = (r->n - 1) / KV_PAGE * KV_PAGE, n = r->n - prefix;
     int32_t pos[2 * ROOM], rows[2 * ROOM], twice[2 * ROOM], pages[2 * LIST];
-    const struct batch extra = {.far = far_of(r)};
+    const struct batch extra = {.far = far_of(r), .adapters = r->adapter};
     if (prefix && (session_step(m, ids, 0, prefix, &extra, e) < 0 ||
                    take(m, r, ids, 0, 0, prefix, e) < 0))
         return -1;
@@ -115,6 +120,7 @@ static int run_shared(struct model *m, struct result *r, const int32_t *ids, str
                       .pages = pages,
                       .n_pages = 2 * LIST,
                       .far = far_of(r),
+                      .adapters = r->adapter,
                       .rows = rows,
                       .n_rows = 2 * n};
     if (model_forward(m, &b, e) < 0)
@@ -127,7 +133,7 @@ static int run_greedy(struct model *m, const struct result *r, const int32_t *id
 {
     int32_t all[ROOM];
     float lp;
-    const struct batch extra = {.far = far_of(r)};
+    const struct batch extra = {.far = far_of(r), .adapters = r->adapter};
     memcpy(all, ids, (size_t)r->n * sizeof *all);
     out[0] = r->argmax[r->n - 1];
     for (int32_t i = 1; i < n; i++) {
@@ -316,7 +322,7 @@ static bool check_bits(const struct at *a, struct model *m, const struct result 
     static const int32_t chunks[] = {1, 7, 64};
     struct model_info info;
     model_info(m, &info);
-    struct result x = result_new(r->n, &info);
+    struct result x = result_new(r->n, r->adapter[0], &info);
     struct err e = {0};
     bool ok = true;
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks && ok; i++) {
@@ -338,6 +344,7 @@ static bool check_bits(const struct at *a, struct model *m, const struct result 
 /* Where a model and its references are. */
 struct place {
     const char *model, *dir, *records, *hidden;
+    const struct peft *adapter; /* NULL: the model alone */
 };
 
 static void run_record(const struct at *a, struct model *m, const struct place *p,
@@ -353,7 +360,7 @@ static void run_record(const struct at *a, struct model *m, const struct place *
         free(ids);
         return;
     }
-    struct result r = result_new(n, &info);
+    struct result r = result_new(n, p->adapter ? 1 : 0, &info);
     bool ok = run_chunks(m, &r, ids, n, NULL, &e) == 0;
     if (ok && dtype == DT_F32)
         ok = run_greedy(m, &r, ids, greedy, 24, &e) == 0;
@@ -383,6 +390,10 @@ static void run_backend(struct golden_count *c, const struct place *p, const str
     if (!d)
         return;
     struct model *m = session_open(d, ckpt, dtype, &e);
+    if (m && p->adapter && model_load_adapter(m, p->adapter, &e) < 0) {
+        model_close(m);
+        m = NULL;
+    }
     FILE *f = fopen(p->records, "r");
     if (!m || !f)
         golden_fail(c, "%s %s: %s", p->model, backend->name, m ? p->records : e.text);

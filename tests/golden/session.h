@@ -109,8 +109,8 @@ static inline int32_t *session_pages(void)
     return pages;
 }
 
-/* Runs ids[start .. start+n-1] of the first sequence; all rows are kept.  Tap and far come from
- * extra, where not NULL. */
+/* Runs ids[start .. start+n-1] of the first sequence; all rows are kept.  Tap, far and adapters
+ * come from extra, where not NULL. */
 static inline int session_step(struct model *m, const int32_t *ids, int32_t start, int32_t n,
                                const struct batch *extra, struct err *e)
 {
@@ -133,6 +133,7 @@ static inline int session_step(struct model *m, const int32_t *ids, int32_t star
         b.tap = extra->tap;
         b.tap_arg = extra->tap_arg;
         b.far = extra->far;
+        b.adapters = extra->adapters;
     }
     return model_forward(m, &b, e);
 }

@@ -307,6 +307,7 @@ gpu-infer: params.n is not supported and left out" ]
     refuses 64 gpu-infer -m "$MODEL" -d cpu:x/2
     refuses 64 gpu-infer -m "$MODEL" --choices a,a
     refuses 64 gpu-infer -m "$MODEL" --choices-end maybe
+    refuses 64 gpu-infer -m "$MODEL" --choices-end 900
     SHARD=2 SHARDS=2 refuses 64 gpu-infer -m "$MODEL"
     SHARD=1 SHARDS=2 infer <<< '{"prompt":"a"}'
 }

@@ -99,6 +99,11 @@ int engine_load(struct engine *g, const struct options *o, struct err *e)
     if (!(g->model = model_open(g->dev, g->ckpt, &c, e)))
         return -1;
     model_info(g->model, &g->info);
+    if (g->choices_end >= g->info.vocab && !strcmp(o->choices_end, "auto"))
+        g->choices_end = -1;
+    if (g->choices_end >= g->info.vocab)
+        return err_set(e, EXIT_USAGE, "--choices-end: the model's ids are 0 to %d, not %d",
+                       (int)g->info.vocab - 1, (int)g->choices_end);
     g->infer = infer_new(g->model,
                          &(struct infer_config){batch, rows, (int32_t)o->max_requests});
     return 0;

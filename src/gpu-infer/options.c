@@ -3,9 +3,6 @@
 
 #include "base/error.h"
 
-#include <limits.h>
-#include <string.h>
-
 static const char *const isa_names[] = {NULL, "avx512", "avx2"};
 
 /* The template variables that --reasoning stands for. */

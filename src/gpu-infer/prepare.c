@@ -24,6 +24,17 @@ static int fault(struct fault *f, const char *type, const char *fmt, ...)
     return err_set(&f->e, EXIT_DATA, "%s", text);
 }
 
+/* A tokenizer may have tokens that the model lacks. */
+static int check_ids(const struct prepare *p, const struct ids *ids, const char *type,
+                     const char *what, struct fault *f)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        if (ids->v[i] >= p->engine->info.vocab)
+            return fault(f, type, "%s has token id %d; the model's ids are 0 to %d", what,
+                         (int)ids->v[i], (int)p->engine->info.vocab - 1);
+    return 0;
+}
+
 /* ---- the prompt --------------------------------------------------------------- */
 
 /* The member that asks: whichever of the three stands last, so that each tool of the chain may
@@ -40,8 +51,7 @@ static const struct json_member *question(const struct rec *rec)
     return last;
 }
 
-static int read_tokens(const struct prepare *p, struct task *t, struct str value,
-                       struct fault *f)
+static int read_tokens(struct task *t, struct str value, struct fault *f)
 {
     struct json_iter it;
     struct str item;
@@ -50,9 +60,8 @@ static int read_tokens(const struct prepare *p, struct task *t, struct str value
     it = json_iter(value);
     while (json_next(&it, NULL, &item)) {
         int64_t id;
-        if (!json_int(item, &id) || id < 0 || id >= p->engine->info.vocab)
-            return fault(f, "bad_field", "field \"tokens\": ids are whole numbers below %d",
-                         (int)p->engine->info.vocab);
+        if (!json_int(item, &id) || id < 0 || id > INT32_MAX)
+            return fault(f, "bad_field", "field \"tokens\" must be an array of token ids");
         ids_add(&t->prompt, (int32_t)id);
     }
     return 0;
@@ -130,10 +139,6 @@ static int label_ids(const struct prepare *p, const struct label *l, struct ids 
     } else {
         ids_append(out, l->ids.v, l->ids.n);
     }
-    for (size_t i = 0; i < out->n; i++)
-        if (out->v[i] >= p->engine->info.vocab)
-            return fault(f, "bad_parameter", "choices: token ids are below %d",
-                         (int)p->engine->info.vocab);
     return out->n ? 0 : fault(f, "bad_parameter", "choices: a label has no tokens");
 }
 
@@ -167,8 +172,11 @@ static int read_choices(struct prepare *p, struct task *t, bool text, bool raw, 
             if (label_ids(p, &l->v[i], &t->choice_ids[i], f) < 0)
                 return -1;
     }
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
+        if (check_ids(p, &t->choice_ids[i], "bad_parameter", "a choice", f) < 0)
+            return -1;
         t->choices[i] = (struct infer_choice){t->choice_ids[i].v, (int32_t)t->choice_ids[i].n};
+    }
     return 0;
 }
 
@@ -183,7 +191,7 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
     if (!m)
         return fault(f, "missing_prompt", "none of the fields messages, prompt and tokens");
     bool tokens = json_key_is(m->key, "tokens");
-    if (tokens ? read_tokens(p, t, m->value, f) < 0 : read_text(p, rec, m, &raw, f) < 0)
+    if (tokens ? read_tokens(t, m->value, f) < 0 : read_text(p, rec, m, &raw, f) < 0)
         return -1;
     f->type = "bad_field";
     if (!tokens && prompt_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw,
@@ -194,6 +202,8 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
     if (t->prompt.n > (size_t)p->engine->info.context)
         return fault(f, "context_length", "the prompt's %zu tokens exceed the context of %d",
                      t->prompt.n, (int)p->engine->info.context);
+    if (check_ids(p, &t->prompt, "bad_field", "the prompt", f) < 0)
+        return -1;
     return l ? read_choices(p, t, !tokens, raw, f) : 0;
 }
 
@@ -224,12 +234,12 @@ static bool is_response(const struct json_member *m, size_t index, void *arg)
 
 static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct fault *f)
 {
-    const struct json_member *m = rec_find(rec, "params");
+    const struct json_member *m = rec_find(rec, "params"), *adapter = rec_find(rec, "adapter");
     t->params = p->engine->defaults;
     if (rec_find(rec, "response") && !p->options->overwrite)
         return fault(f, "reserved_member",
                      "the record already has \"response\"; --overwrite replaces it");
-    if (rec_find(rec, "adapter"))
+    if (adapter && json_kind(adapter->value) != JSON_NULL)
         return fault(f, "unknown_adapter", "this version has no adapters");
     if (m && params_read(&t->params, &t->labels, m->value, &p->told, &f->type, &f->e) < 0)
         return -1;

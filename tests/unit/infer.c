@@ -335,7 +335,14 @@ static void test_refusals(void)
     CHECK(infer_add(f, &r, &e) == 0);
     r.max_tokens = 2;
     CHECK(infer_add(f, &r, &e) < 0 && strstr(e.text, "key-value memory"));
-    r.max_tokens = 1;
+    /* 64 + 32 tokens fill the three pages: a label's last token is not stored. */
+    struct infer_choice label = {labels[4], 33};
+    r = (struct infer_request){
+        .prompt = prompts[9], .n_prompt = 64, .choices = &label, .n_choices = 1};
+    CHECK(infer_add(f, &r, &e) == 0);
+    label.n = 34;
+    CHECK(infer_add(f, &r, &e) < 0 && strstr(e.text, "key-value memory"));
+    r = (struct infer_request){.max_tokens = 1};
     static const int32_t odd[] = {3, VOCAB}, negative[] = {-1};
     r.prompt = odd;
     r.n_prompt = 2;
@@ -345,7 +352,7 @@ static void test_refusals(void)
     CHECK(infer_add(f, &r, &e) < 0 && strstr(e.text, "id -1"));
     r.n_prompt = 0;
     CHECK(infer_add(f, &r, &e) < 0);
-    CHECK(infer_in_flight(f) == 1);
+    CHECK(infer_in_flight(f) == 2);
     m.fails = true;
     CHECK(infer_step(f, check_answer, NULL, &e) < 0 && e.status == EXIT_AGAIN);
     infer_free(f);

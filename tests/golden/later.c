@@ -34,8 +34,6 @@ int main(int argc, char **argv)
         const char *kind, *path, *why;
         int folder; /* index in argv */
     } later[] = {
-        {"adapters", "golden_lora", "LoRA adapters are not in this version", 1},
-        {"peft", "conformance/peft", "LoRA adapters are not in this version", 2},
         {"train", "train", "training is not in this version", 1},
         {"sampling", "sampling/cases.jsonl", "min-p and penalties are not in this version", 1},
         {"batch", "batch/edge_cases.jsonl", "OpenAI batch files are not in this version", 2},

@@ -65,7 +65,8 @@ say = $(if $(filter 0,$V),@echo '  $1  $@';)
 all: $(TOOLS)                   ## build every tool into bin/
 
 $(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
-	$C $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+	$(call say,link)$C $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+	$(if $(filter %/gpu-infer,$@),@echo '  gpu-infer: built for CPUs; left out: cuda (this version has no backend for it)')
 $(foreach c,$(PART_C),$(eval $(patsubst src/%/,$(BIN)/%,$(dir $c)): $(c:%.c=$B/%.o)))
 $(UNITS): $B/unit/%: $B/tests/unit/%.o $B/lib.a | $B/unit/
 	$(call say,link)$C $(LDFLAGS) $^ $(LDLIBS) -o $@
@@ -78,7 +79,7 @@ OBJ := $(LIB_C:%.c=$B/%.o) $(TOOL_C:%.c=$B/%.o) $(PART_C:%.c=$B/%.o) $(UNIT_C:%.
 ISA_O := $(filter-out $(OBJ),$(LIB_O))
 DIRS := $(sort $(dir $(OBJ) $(ISA_O)) $(BIN)/ $B/unit/ $B/golden/)
 $(DIRS):
-	mkdir -p $@
+	@mkdir -p $@
 $(OBJ): $B/%.o: %.c $B/flags | $(DIRS) $B/found
 	$(call say,cc  )$C -MMD -MP -c $< -o $@
 define isa_rule

@@ -65,7 +65,7 @@ void json_quote(struct buf *out, struct str s)
 {
     static const char letters[32] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    const char *p = s.p, *end = s.p + s.n;
+    const char *p = s.n ? s.p : "", *end = p + s.n;
     buf_reserve(out, s.n + 2);
     buf_putc(out, '"');
     while (p < end) {

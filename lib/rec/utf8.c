@@ -37,6 +37,8 @@ static bool ascii8(const unsigned char *p)
 
 size_t utf8_valid_to(const char *text, size_t n)
 {
+    if (!n) /* text may be NULL */
+        return 0;
     const unsigned char *start = (const unsigned char *)text, *p = start, *end = p + n;
     while (p < end) {
         if (end - p >= 8 && ascii8(p)) {

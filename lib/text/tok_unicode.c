@@ -126,6 +126,8 @@ static size_t good_char(const unsigned char *p, size_t n, size_t *bad)
 void tok_put_lossy(struct buf *out, const char *p, size_t n)
 {
     size_t from = 0, bad;
+    if (!n) /* p may be NULL */
+        return;
     for (size_t i = 0; i < n;) {
         size_t len = good_char((const unsigned char *)p + i, n - i, &bad);
         if (len) {

@@ -7,8 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 VERSION := 0.1.0
-# release | debug | asan | tsan
-VARIANT ?= release
+# release | debug | asan | tsan | fuzz
+VARIANT ?= $(if $(filter fuzz,$(MAKECMDGOALS)),fuzz,release)
 # 1 makes warnings errors
 WERROR ?= 0
 PREFIX ?= /usr/local
@@ -41,12 +41,13 @@ OPT.release := -O2 -g
 OPT.debug   := -O0 -g3
 OPT.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT.tsan    := -O1 -g -fsanitize=thread
+OPT.fuzz    := $(OPT.asan) -fsanitize=fuzzer-no-link -w
 # The order and rounding of every operation are part of the result: never let the compiler fuse
 # or reorder (docs/operations.md).
 FP := -ffp-contract=off
 ISA.avx2   := -mavx2 -mfma -mf16c -DISA=avx2
 ISA.avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -DISA=avx512
-CC := gcc
+CC := $(if $(filter fuzz,$(VARIANT)),clang-14,gcc)
 CFLAGS ?=
 LDFLAGS ?=
 LDLIBS := -ljansson -lpcre2-8 -lutf8proc -lm -pthread

@@ -51,7 +51,7 @@ static size_t last_special(const struct tokenizer *t, struct str text, const str
 
 static bool ends_with(const struct ids *ids, const struct ids *tail)
 {
-    return tail->n <= ids->n &&
+    return tail->n <= ids->n && tail->n &&
            !memcmp(ids->v + ids->n - tail->n, tail->v, tail->n * sizeof *tail->v);
 }
 
@@ -106,7 +106,8 @@ static int encode_all(const struct tokenizer *t, struct tokenizer_work *w, struc
         one.n = 0;
         rc = encode_behind(t, w, f, labels[i], &one, e);
         x->common[i] = common_prefix(&x->first, &one);
-        ids_append(&x->rest[i], one.v + x->common[i], one.n - x->common[i]);
+        if (one.n > x->common[i])
+            ids_append(&x->rest[i], one.v + x->common[i], one.n - x->common[i]);
         if (one.n < x->least)
             x->least = one.n;
     }
@@ -137,7 +138,8 @@ static int take_scored(const struct encodings *x, size_t from, int32_t end, stru
 {
     for (size_t i = 0; i < x->n; i++) {
         size_t shared = i ? x->common[i] : x->first.n;
-        ids_append(&ids[i], x->first.v + from, shared - from);
+        if (shared > from)
+            ids_append(&ids[i], x->first.v + from, shared - from);
         ids_append(&ids[i], x->rest[i].v, x->rest[i].n);
         if (end >= 0)
             ids_add(&ids[i], end);

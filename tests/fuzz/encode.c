@@ -125,15 +125,43 @@ static void encode(const struct subject *s, struct str text, bool special, bool 
     buf_release(&back);
 }
 
-/* A prompt and labels behind it: one list of tokens each, whatever the seam. */
-static void encode_labels(const struct subject *s, struct str text, struct str label)
+/* The ids of the text with what the tokenizer puts before a user's text. */
+static void encode_whole(const struct subject *s, struct str text, struct str label,
+                         struct ids *out)
 {
     struct err e = {0};
-    struct ids prompt = {0}, ids[2] = {{0}};
+    struct buf all = {0};
+    int32_t bos = tokenizer_bos(s->t);
+    struct str token = tokenizer_token(s->t, bos);
+    buf_addstr(&all, text);
+    buf_addstr(&all, label);
+    if (bos >= 0 && (text.n < token.n || memcmp(text.p, token.p, token.n)))
+        ids_add(out, bos);
+    HOLDS(tokenizer_encode(s->t, s->warm, buf_str(&all), false, out, &e) == 0);
+    buf_release(&all);
+}
+
+/* A prompt and labels behind it: together the tokens of the joined text, whatever the seam. */
+static void encode_labels(const struct subject *s, struct str text, struct str label)
+{
+    enum { END = 1 };
+    struct err e = {0};
+    struct ids prompt = {0}, ids[2] = {{0}}, whole = {0};
     struct str labels[] = {label, STR("ab")};
-    if (labels_encode(s->t, s->warm, text, true, labels, 2, 1, &prompt, ids, &e) == 0)
-        HOLDS(ids[0].n && ids[1].n);
+    if (prompt_encode(s->t, s->warm, text, true, &prompt, &e) == 0 &&
+        labels_encode(s->t, s->warm, text, true, labels, 2, END, &prompt, ids, &e) == 0) {
+        for (int i = 0; i < 2; i++) {
+            size_t n = ids[i].n;
+            whole.n = 0;
+            encode_whole(s, text, labels[i], &whole);
+            ids_add(&whole, END);
+            HOLDS(n && ids[i].v[n - 1] == END && prompt.n + n == whole.n);
+            HOLDS(!prompt.n || !memcmp(prompt.v, whole.v, prompt.n * sizeof *whole.v));
+            HOLDS(!memcmp(ids[i].v, whole.v + prompt.n, n * sizeof *whole.v));
+        }
+    }
     ids_release(&prompt);
+    ids_release(&whole);
     ids_release(&ids[0]);
     ids_release(&ids[1]);
 }

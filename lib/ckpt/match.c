@@ -9,9 +9,10 @@
 
 enum {
     PATTERN_BYTES = 4096,
-    PATTERNS = 1 << 16,
+    PATTERNS = 1 << 16, /* as many as the largest model has modules, and more */
+    REGEXES = 1024,     /* of them with operators: compiling takes its time too */
     NESTING = 50,
-    STEPS = 1 << 23, /* of all patterns on all names: a second or less */
+    STEPS = 1 << 22, /* of all patterns on all names: a second or less */
     HEAP_KIB = 4096,
 };
 
@@ -27,7 +28,7 @@ struct matcher {
     pcre2_compile_context *compile;
     pcre2_match_context *match;
     pcre2_match_data *data;
-    int32_t steps; /* left */
+    int32_t regexes, steps; /* left */
 };
 
 static int count_step(pcre2_callout_block *block, void *arg)
@@ -40,6 +41,7 @@ static int count_step(pcre2_callout_block *block, void *arg)
 struct matcher *matcher_new(void)
 {
     struct matcher *m = xcalloc(1, sizeof *m);
+    m->regexes = REGEXES;
     m->steps = STEPS;
     m->compile = pcre2_compile_context_create(NULL);
     m->match = pcre2_match_context_create(NULL);
@@ -98,11 +100,14 @@ static pcre2_code *compile(struct matcher *m, enum match_form form, const char *
 int matcher_add(struct matcher *m, enum match_form form, const char *pattern, struct err *e)
 {
     struct pattern p = {.form = form};
-    if (strlen(pattern) > PATTERN_BYTES || m->n == PATTERNS)
-        return err_set(e, EXIT_CONFIG,
-                       "pattern \"%.40s...\": more than %d patterns or %d bytes", pattern,
-                       PATTERNS, PATTERN_BYTES);
-    if (!is_plain(pattern)) {
+    bool plain = is_plain(pattern);
+    if (strlen(pattern) > PATTERN_BYTES)
+        return err_set(e, EXIT_CONFIG, "pattern \"%.40s...\": more than %d bytes", pattern,
+                       PATTERN_BYTES);
+    if (m->n == PATTERNS || (!plain && m->regexes-- == 0))
+        return err_set(e, EXIT_CONFIG, "more than %d patterns, or %d that are more than a name",
+                       PATTERNS, REGEXES);
+    if (!plain) {
         p.code = compile(m, form, pattern, e);
         if (!p.code)
             return -1;
@@ -134,9 +139,11 @@ static bool test_plain(const struct pattern *p, const char *name)
 int matcher_test(struct matcher *m, int pattern, const char *name, struct err *e)
 {
     const struct pattern *p = &m->v[pattern];
-    if (!p->code)
+    int rc = PCRE2_ERROR_CALLOUT;
+    if (m->steps > 0 && p->code)
+        rc = pcre2_match(p->code, (PCRE2_SPTR)name, strlen(name), 0, 0, m->data, m->match);
+    else if (m->steps-- > 0)
         return test_plain(p, name);
-    int rc = pcre2_match(p->code, (PCRE2_SPTR)name, strlen(name), 0, 0, m->data, m->match);
     if (rc >= 0)
         return 1;
     if (rc == PCRE2_ERROR_NOMATCH)

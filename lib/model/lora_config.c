@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANK_MAX = 1 << 14, LAYERS_MAX = 4096 };
+enum { RANK_MAX = 1 << 14, LAYERS_MAX = 4096, LIST_MAX = 4096 };
 
 /* ---- reading -------------------------------------------------------------- */
 
@@ -69,6 +69,8 @@ static void check_init(struct fields *f)
 static const json_t *read_list(struct fields *f, const char *name)
 {
     const json_t *list = fields_array(f, name);
+    if (json_array_size(list) > LIST_MAX)
+        fields_refuse(f, name, "a list of at most 4096 names");
     for (size_t i = 0; i < json_array_size(list); i++)
         if (!json_is_string(json_array_get(list, i)))
             fields_refuse(f, name, "a list of names");
@@ -128,6 +130,8 @@ static void read_layers(struct fields *f, struct lora_config *c)
     }
     if (!c->targets.list)
         fields_refuse(f, field, "null where target_modules is no list");
+    if (json_array_size(v) > LAYERS_MAX)
+        fields_refuse(f, field, "a list of at most 4096 layers");
     for (size_t i = 0; i < (json_is_array(v) ? json_array_size(v) : 1); i++) {
         p = json_is_array(v) ? json_array_get(v, i) : v;
         if (!json_is_integer(p) || json_integer_value(p) < 0 ||

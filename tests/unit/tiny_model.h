@@ -36,7 +36,7 @@ static inline void tiny_file(const char *dir, const char *name, const struct buf
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *f = fopen(path, "wb");
-    if (!f || fwrite(b->p, 1, b->n, f) != b->n || fclose(f))
+    if (!f || (b->n && fwrite(b->p, 1, b->n, f) != b->n) || fclose(f))
         abort();
 }
 
@@ -133,11 +133,25 @@ static inline void tiny_config(const char *dir, const struct tiny_model *t)
     buf_release(&b);
 }
 
+/* Writes what was put, and forgets it. */
+static inline void tiny_save(struct tiny_writer *w, const char *dir, const char *name)
+{
+    struct buf file = {0};
+    buf_puts(&w->header, w->header.n ? "}" : "{}");
+    for (int i = 0; i < 8; i++)
+        buf_putc(&file, (char)((uint64_t)w->header.n >> 8 * i & 255));
+    buf_add(&file, w->header.p, w->header.n);
+    buf_add(&file, w->data.p, w->data.n);
+    tiny_file(dir, name, &file);
+    buf_release(&file);
+    buf_release(&w->header);
+    buf_release(&w->data);
+}
+
 /* Writes config.json and model.safetensors into dir, which is made where it is missing. */
 static inline void tiny_model_write(const char *dir, const struct tiny_model *t)
 {
     struct tiny_writer w = {.t = t, .state = t->seed};
-    struct buf file = {0};
     (void)mkdir(dir, 0777);
     tiny_config(dir, t);
     tiny_tensor(&w, "model.embed_tokens.weight", t->vocab, t->width, 0, 1);
@@ -149,15 +163,7 @@ static inline void tiny_model_write(const char *dir, const struct tiny_model *t)
                     t->width < 1024 ? 0.3f : 0.05f);
     if (t->more)
         tiny_tensor(&w, t->more, 2, 3, 0, 1);
-    buf_putc(&w.header, '}');
-    for (int i = 0; i < 8; i++)
-        buf_putc(&file, (char)((uint64_t)w.header.n >> 8 * i & 255));
-    buf_add(&file, w.header.p, w.header.n);
-    buf_add(&file, w.data.p, w.data.n);
-    tiny_file(dir, "model.safetensors", &file);
-    buf_release(&file);
-    buf_release(&w.header);
-    buf_release(&w.data);
+    tiny_save(&w, dir, "model.safetensors");
 }
 
 #endif

@@ -144,8 +144,11 @@ static struct jj_val stepped(struct jj *j, struct jj_val of, int64_t from, int64
     if (of.t == T_RANGE) {
         const struct jj_range *r = of.range;
         struct jj_range *part = jj_alloc(j, sizeof *part);
-        int64_t start = r->start + from * r->step, by = step * r->step;
-        *part = (struct jj_range){start, r->start + to * r->step, by, n};
+        uint64_t first = (uint64_t)r->start,
+                 each = (uint64_t)r->step; /* may wrap past the end */
+        *part = (struct jj_range){(int64_t)(first + (uint64_t)from * each),
+                                  (int64_t)(first + (uint64_t)to * each),
+                                  (int64_t)((uint64_t)step * each), n};
         return (struct jj_val){.t = T_RANGE, .range = part};
     }
     struct jj_val v = jj_seq(j, of.t, (size_t)n);

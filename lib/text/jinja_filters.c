@@ -209,7 +209,9 @@ FILTER(f_truncate)
     int64_t n = jj_length(j, x);
     if (length < (int64_t)end.s->chars || leeway < 0)
         jj_fail(j, "truncate's length is shorter than its end");
-    if (n <= length + leeway)
+    if (n < 0)
+        jj_fail(j, "truncate takes a string, not a %s", jj_type_name(x));
+    if (n - leeway <= length)
         return x;
     jj_want_str(j, x, "what truncate works on");
     struct jj_val v = jj_substr(j, x.s, 0, (size_t)length - end.s->chars);

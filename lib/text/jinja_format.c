@@ -27,7 +27,7 @@ static void put_limited(struct jj *j, struct buf *b)
 
 static int64_t clamp_width(struct jj *j, int64_t n)
 {
-    if (n > WIDTH_MAX)
+    if (n > WIDTH_MAX || n < -WIDTH_MAX)
         jj_fail(j, "a width of more than %d", WIDTH_MAX);
     return n;
 }

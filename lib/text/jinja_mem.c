@@ -102,7 +102,9 @@ void *jj_grow(struct jj *j, void *p, size_t n, size_t *cap, size_t size)
 
 void jj_step(struct jj *j, size_t n)
 {
-    if (j->steps_max && __builtin_add_overflow(j->steps, (int64_t)n, &j->steps))
+    if (!j->steps_max) /* parsing */
+        return;
+    if (__builtin_add_overflow(j->steps, n, &j->steps))
         j->steps = INT64_MAX;
     if (j->steps > j->steps_max)
         jj_fail(j, "more than %lld steps", (long long)j->steps_max);

@@ -439,9 +439,7 @@ METHOD(s_join)
 void jj_put_padded(struct buf *b, struct str s, size_t chars, int64_t width, char align,
                    struct str fill)
 {
-    int64_t pad = width - (int64_t)chars, left = 0;
-    if (pad < 0)
-        pad = 0;
+    int64_t pad = width > (int64_t)chars ? width - (int64_t)chars : 0, left = 0;
     if (align == '>')
         left = pad;
     else if (align == '^')
@@ -495,6 +493,8 @@ METHOD(s_zfill)
     int64_t width = jj_want_int(j, arg, "zfill()'s width");
     struct str s = jj_bytes(x);
     bool sign = s.n && (s.p[0] == '-' || s.p[0] == '+');
+    if (width < 0)
+        width = 0;
     if (width > j->written_max)
         jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
     buf_clear(&j->scratch);

@@ -162,6 +162,7 @@ struct jj_val jj_str_replace(struct jj *j, struct str s, struct str old, struct 
         buf_addstr(b, new);
         p = q + old.n;
         count -= count > 0;
+        jj_step(j, 1);
         if ((int64_t)b->n > j->written_max)
             jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
     }

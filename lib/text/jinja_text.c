@@ -56,6 +56,12 @@ static void put_quoted(struct buf *b, struct str s)
     char quote = single && !twice ? '"' : '\'';
     buf_putc(b, quote);
     for (const char *p = s.p, *end = s.p + s.n; p < end;) {
+        const char *plain = p;
+        while (p < end && *p >= ' ' && *p < 0x7f && *p != quote && *p != '\\')
+            p++;
+        buf_add(b, plain, (size_t)(p - plain));
+        if (p == end)
+            break;
         size_t len;
         uint32_t c = jj_char(p, end, &len);
         if (c == '\n' || c == '\r' || c == '\t')
@@ -154,6 +160,7 @@ void jj_put_repr(struct jj *j, struct buf *b, struct jj_val v)
     case T_BIG: buf_add(b, v.s->p, v.s->n); break;
     case T_FLOAT: jj_put_float(b, v.f); break;
     case T_STR:
+        jj_step(j, v.s->n / 16);
         if (v.s->markup)
             buf_puts(b, "Markup(");
         put_quoted(b, jj_bytes(v));
@@ -338,7 +345,10 @@ static void put_json(struct json_out *o, struct jj_val v)
     case T_INT:
     case T_BIG:
     case T_FLOAT: put_json_number(o->b, v); break;
-    case T_STR: put_json_string(o->b, jj_bytes(v), o->style->ascii); break;
+    case T_STR:
+        jj_step(o->j, v.s->n / 16);
+        put_json_string(o->b, jj_bytes(v), o->style->ascii);
+        break;
     case T_LIST:
     case T_TUPLE: put_json_list(o, v.seq); break;
     case T_DICT: put_json_dict(o, v.d); break;

@@ -83,7 +83,7 @@ int chat_render(const struct chat *c, struct str messages, struct str tools, str
     return rc;
 }
 
-/* ---- what stands behind an assistant's turn ---------------------------------------------- */
+/* ---- what stands behind an assistant's turn ---- */
 
 #define PROBE "millrace7probe"
 #define PARTS(text) "[{\"type\":\"text\",\"text\":\"" text "\"}]"

@@ -14,8 +14,7 @@
 
 enum { FILE_MAX = 64 << 20 };
 
-/* ---- variables ------------------------------------------------------------------------------
- */
+/* ---- variables ---- */
 
 static struct buf *add_var(struct chat *c, struct str name)
 {
@@ -92,8 +91,7 @@ static void add_tokens(struct chat *c, struct str config)
     }
 }
 
-/* ---- template arguments and date
- * ---------------------------------------------------------------- */
+/* ---- template arguments and date ---- */
 
 static int add_args(struct chat *c, const struct chat_options *o, struct err *e)
 {
@@ -159,8 +157,7 @@ static int set_date(struct chat *c, const char *date, struct err *e)
     return 0;
 }
 
-/* ---- files
- * -------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 /* Reads dir/name: 1 read, 0 there is none. */
 static int read_part(struct buf *b, const char *dir, const char *name, struct err *e)

@@ -1,5 +1,5 @@
 /* jinja.c - templates: parsed once, rendered by any number of threads. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include "rec/json.h"
 

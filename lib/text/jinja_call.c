@@ -1,6 +1,6 @@
 /* jinja_call.c - what can be called: macros, the loop variable, the functions of the sandbox.
  */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <string.h>
 
@@ -25,8 +25,7 @@ void jj_bind(struct jj *j, const char *what, const struct jj_args *a, const char
             jj_fail(j, "%s lacks its argument '%s'", what, names[i]);
 }
 
-/* ---- macros --------------------------------------------------------------------------------
- */
+/* ---- macros ---- */
 
 static bool is_parameter(const struct jj_node *def, struct str name)
 {
@@ -134,8 +133,7 @@ struct jj_val jj_call_value(struct jj *j, struct jj_val f, const struct jj_args 
     jj_fail(j, "a %s cannot be called", jj_type_name(f));
 }
 
-/* ---- the loop variable
- * ----------------------------------------------------------------------- */
+/* ---- the loop variable ---- */
 
 static bool loop_peek(struct jj *j, struct jj_loop *l)
 {
@@ -208,8 +206,7 @@ struct jj_val jj_loop_attr(struct jj *j, struct jj_loop *l, struct str name)
     return (struct jj_val){.t = T_METHOD, .method = m};
 }
 
-/* ---- functions
- * --------------------------------------------------------------------------------- */
+/* ---- functions ---- */
 
 static struct jj_val fn_range(struct jj *j, struct jj_val self, const struct jj_args *a)
 {

@@ -1,5 +1,5 @@
 /* jinja_char.c - characters: classes and case, as Python's str has them. */
-#include "text/jinja_priv.h"
+#include "text/jinja_value.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -102,8 +102,7 @@ bool jj_is_identifier(struct str s)
     return s.n > 0;
 }
 
-/* ---- strip ---------------------------------------------------------------------------------
- */
+/* ---- strip ---- */
 
 static bool stripped(uint32_t c, const struct str *chars)
 {
@@ -132,8 +131,7 @@ struct str jj_strip(struct str s, const struct str *chars, bool left, bool right
     return (struct str){p, (size_t)(end - p)};
 }
 
-/* ---- case
- * ------------------------------------------------------------------------------------ */
+/* ---- case ---- */
 
 /* Characters whose capital is more than one character (Unicode's SpecialCasing, without the
  * Greek ones that carry an iota). */

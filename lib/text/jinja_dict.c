@@ -1,5 +1,5 @@
 /* jinja_dict.c - dicts that keep their order, and values from JSON. */
-#include "text/jinja_priv.h"
+#include "text/jinja_value.h"
 
 #include "base/hash.h"
 #include "rec/json.h"
@@ -143,7 +143,7 @@ void jj_dict_set(struct jj *j, struct jj_dict *d, struct jj_val key, struct jj_v
         d->index[probe(j, d, key, hash)] = (uint32_t)d->n;
 }
 
-/* ---- from JSON --------------------------------------------------------------------------- */
+/* ---- from JSON ---- */
 
 static struct jj_val string_value(struct jj *j, struct str raw)
 {

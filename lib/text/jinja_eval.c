@@ -1,13 +1,7 @@
 /* jinja_eval.c - expressions to values. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <string.h>
-
-void jj_push(struct jj *j)
-{
-    if (++j->depth > JJ_EVAL_MAX)
-        jj_fail(j, "nested too deeply");
-}
 
 struct jj_val *jj_slot(struct jj *j, struct jj_ref r)
 {
@@ -17,8 +11,7 @@ struct jj_val *jj_slot(struct jj *j, struct jj_ref r)
     return &a->slot[r.slot];
 }
 
-/* ---- attributes and items
- * -------------------------------------------------------------------- */
+/* ---- attributes and items ---- */
 
 static bool starts_with(struct str s, const char *prefix)
 {
@@ -182,8 +175,7 @@ struct jj_val jj_slice(struct jj *j, struct jj_val of, const struct jj_val b[3])
     return stepped(j, of, from, to, step, count);
 }
 
-/* ---- calls
- * -------------------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 struct call {
     struct jj_val *v;
@@ -261,7 +253,7 @@ static struct jj_val eval_filter(struct jj *j, const struct jj_node *n)
     if (!n->func)
         jj_fail(j, "no %s named '%.*s'", n->kind == N_FILTER ? "filter" : "test",
                 (int)(n->name->s.n > 60 ? 60 : n->name->s.n), n->name->s.p);
-    struct jj_val x = n->a ? jj_eval(j, n->a) : j->filtered;
+    struct jj_val x = n->a ? jj_eval(j, n->a) : *j->filtered;
     struct jj_args a = arguments(j, n, &c);
     struct jj_val v = n->func->call(j, x, &a);
     return n->kind == N_TEST && n->flag ? jj_bool(!jj_true(j, v)) : v;
@@ -269,15 +261,14 @@ static struct jj_val eval_filter(struct jj *j, const struct jj_node *n)
 
 struct jj_val jj_apply_filters(struct jj *j, const struct jj_node *n, struct jj_val text)
 {
-    struct jj_val outer = j->filtered;
-    j->filtered = text;
+    const struct jj_val *outer = j->filtered;
+    j->filtered = &text;
     struct jj_val v = jj_eval(j, n);
     j->filtered = outer;
     return v;
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static struct jj_val eval_seq(struct jj *j, const struct jj_node *n)
 {

@@ -1,10 +1,9 @@
 /* jinja_exec.c - statements: what they write, set and walk. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <stdlib.h>
 
-/* ---- output
- * ------------------------------------------------------------------------------------ */
+/* ---- output ---- */
 
 static void count_written(struct jj *j, size_t n)
 {
@@ -54,8 +53,7 @@ struct jj_val jj_capture_end(struct jj *j)
     return v;
 }
 
-/* ---- variables
- * ---------------------------------------------------------------------------------- */
+/* ---- variables ---- */
 
 struct jj_act *jj_act_new(struct jj *j, const struct jj_code *code, struct jj_act *up)
 {
@@ -115,8 +113,7 @@ void jj_assign(struct jj *j, const struct jj_node *target, struct jj_val v)
         jj_assign(j, target->kids[i], list.seq->v[i]);
 }
 
-/* ---- loops
- * ------------------------------------------------------------------------------------------ */
+/* ---- loops ---- */
 
 static struct jj_iter *loop_iter(struct jj *j, const struct jj_node *n, struct jj_val iterable)
 {
@@ -212,8 +209,7 @@ static enum jj_flow exec_for(struct jj *j, const struct jj_node *n)
     return FLOW_ON;
 }
 
-/* ---- statements
- * ----------------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static enum jj_flow exec_if(struct jj *j, const struct jj_node *n)
 {

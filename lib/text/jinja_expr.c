@@ -1,5 +1,5 @@
 /* jinja_expr.c - the parser's expressions: precedence and forms of jinja2's own parser. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ void jj_nest(struct jj_parser *p)
 }
 
 /* Chains of operators make trees as deep as they are long; walking those takes stack. */
-static void set_depth(struct jj_parser *p, struct jj_node *n, const struct jj_node *left)
+void jj_set_depth(struct jj_parser *p, struct jj_node *n, const struct jj_node *left)
 {
     n->depth = (uint16_t)(left->depth + 1);
     n->pos = left->pos;
@@ -34,25 +34,25 @@ static void set_depth(struct jj_parser *p, struct jj_node *n, const struct jj_no
     }
 }
 
-static struct jj_node *pair_node(struct jj_parser *p, enum jj_kind kind, struct jj_node *a,
-                                 struct jj_node *b)
+struct jj_node *jj_pair_node(struct jj_parser *p, enum jj_kind kind, struct jj_node *a,
+                             struct jj_node *b)
 {
     struct jj_node *n = jj_node(p, kind);
     n->a = a;
     n->b = b;
-    set_depth(p, n, a);
+    jj_set_depth(p, n, a);
     return n;
 }
 
-static void add_kid(struct jj_parser *p, struct jj_node *n, size_t *cap, struct jj_node *kid)
+void jj_add_kid(struct jj_parser *p, struct jj_node *n, size_t *cap, struct jj_node *kid)
 {
     n->kids = jj_grow(p->j, n->kids, n->n_kids + 1, cap, sizeof *n->kids);
     n->kids[n->n_kids++] = kid;
 }
 
-/* ---- literals ------------------------------------------------------------------ */
+/* ---- literals ---- */
 
-static struct jj_val number_value(struct jj *j, const struct jj_token *t)
+struct jj_val jj_number_value(struct jj *j, const struct jj_token *t)
 {
     char *text = jj_alloc(j, t->text.n + 1), *q = text;
     for (size_t i = 0; i < t->text.n; i++)
@@ -94,7 +94,7 @@ static struct jj_node *parse_list(struct jj_parser *p)
             jj_expect_op(p, ',');
         if (jj_is_op(p, ']'))
             break;
-        add_kid(p, n, &cap, jj_parse_expression(p));
+        jj_add_kid(p, n, &cap, jj_parse_expression(p));
     }
     jj_expect_op(p, ']');
     return n;
@@ -110,9 +110,9 @@ static struct jj_node *parse_dict(struct jj_parser *p)
             jj_expect_op(p, ',');
         if (jj_is_op(p, '}'))
             break;
-        add_kid(p, n, &cap, jj_parse_expression(p));
+        jj_add_kid(p, n, &cap, jj_parse_expression(p));
         jj_expect_op(p, ':');
-        add_kid(p, n, &cap, jj_parse_expression(p));
+        jj_add_kid(p, n, &cap, jj_parse_expression(p));
     }
     jj_expect_op(p, '}');
     return n;
@@ -150,8 +150,6 @@ static bool tuple_ends(const struct jj_parser *p, const char *stop)
            (stop && jj_is_name(p, stop));
 }
 
-static struct jj_node *parse_primary(struct jj_parser *p, bool with_namespace);
-
 enum tuple_of { OF_EXPRESSIONS, OF_CONDITIONLESS, OF_TARGETS, OF_NS_TARGETS };
 
 static struct jj_node *tuple_item(struct jj_parser *p, enum tuple_of of)
@@ -160,7 +158,7 @@ static struct jj_node *tuple_item(struct jj_parser *p, enum tuple_of of)
         return jj_parse_expression(p);
     if (of == OF_CONDITIONLESS)
         return parse_or(p);
-    return parse_primary(p, of == OF_NS_TARGETS);
+    return jj_parse_primary(p, of == OF_NS_TARGETS);
 }
 
 static struct jj_node *parse_tuple(struct jj_parser *p, enum tuple_of of, const char *stop,
@@ -170,7 +168,7 @@ static struct jj_node *parse_tuple(struct jj_parser *p, enum tuple_of of, const 
     size_t cap = 0;
     bool comma = false;
     while (!tuple_ends(p, stop)) {
-        add_kid(p, n, &cap, tuple_item(p, of));
+        jj_add_kid(p, n, &cap, tuple_item(p, of));
         if (!jj_is_op(p, ','))
             break;
         p->tok++;
@@ -185,7 +183,7 @@ static struct jj_node *parse_tuple(struct jj_parser *p, enum tuple_of of, const 
     return n;
 }
 
-static struct jj_node *parse_primary(struct jj_parser *p, bool with_namespace)
+struct jj_node *jj_parse_primary(struct jj_parser *p, bool with_namespace)
 {
     const struct jj_token *t = p->tok;
     struct jj_node *n;
@@ -196,7 +194,7 @@ static struct jj_node *parse_primary(struct jj_parser *p, bool with_namespace)
     case TK_FLOAT:
         n = jj_node(p, N_CONST);
         p->j->at = t->pos;
-        n->value = number_value(p->j, t);
+        n->value = jj_number_value(p->j, t);
         p->tok++;
         return n;
     default: break;
@@ -240,206 +238,7 @@ struct jj_node *jj_parse_target(struct jj_parser *p, bool with_namespace, const 
     return n;
 }
 
-/* ---- calls, subscripts, filters, tests -------------------------------------------- */
-
-static void add_arg(struct jj_parser *p, struct jj_node *n, size_t *cap, struct jj_arg arg)
-{
-    n->args = jj_grow(p->j, n->args, n->n_args + 1, cap, sizeof *n->args);
-    n->args[n->n_args++] = arg;
-}
-
-static void parse_argument(struct jj_parser *p, struct jj_node *n, size_t *cap)
-{
-    bool named = n->n_args && n->args[n->n_args - 1].name;
-    bool keyword = p->tok->kind == TK_NAME && p->tok[1].kind == TK_OP && p->tok[1].op == '=';
-    struct jj_arg arg = {0};
-    if (jj_is_op(p, '*') && !n->dyn_args && !n->dyn_kw) {
-        p->tok++;
-        n->dyn_args = jj_parse_expression(p);
-    } else if (jj_is_op(p, JJ_OP2('*', '*')) && !n->dyn_kw) {
-        p->tok++;
-        n->dyn_kw = jj_parse_expression(p);
-    } else if (n->dyn_kw || (!keyword && (n->dyn_args || named))) {
-        jj_unexpected(p, "a keyword argument");
-    } else {
-        if (keyword) {
-            arg.name = jj_expect_name(p);
-            p->tok++;
-        }
-        arg.value = jj_parse_expression(p);
-        add_arg(p, n, cap, arg);
-    }
-}
-
-static void parse_arguments(struct jj_parser *p, struct jj_node *n)
-{
-    size_t cap = 0;
-    jj_nest(p);
-    jj_expect_op(p, '(');
-    for (bool comma = false; !jj_is_op(p, ')'); comma = true) {
-        if (comma)
-            jj_expect_op(p, ',');
-        if (comma && jj_is_op(p, ')'))
-            break;
-        parse_argument(p, n, &cap);
-    }
-    jj_expect_op(p, ')');
-    p->nest--;
-}
-
-static struct jj_node *parse_call(struct jj_parser *p, struct jj_node *callee)
-{
-    struct jj_node *n = pair_node(p, N_CALL, callee, NULL);
-    parse_arguments(p, n);
-    return n;
-}
-
-static bool slice_part_ends(const struct jj_parser *p)
-{
-    return jj_is_op(p, ']') || jj_is_op(p, ',') || jj_is_op(p, ':');
-}
-
-static struct jj_node *parse_subscribed(struct jj_parser *p)
-{
-    struct jj_node *n = jj_node(p, N_SLICE), *first = NULL;
-    if (!jj_is_op(p, ':')) {
-        first = jj_parse_expression(p);
-        if (!jj_is_op(p, ':'))
-            return first;
-    }
-    n->kids = jj_zalloc(p->j, 3 * sizeof *n->kids);
-    n->n_kids = 3;
-    n->kids[0] = first;
-    for (int i = 1; i < 3 && jj_take_op(p, ':'); i++)
-        if (!slice_part_ends(p))
-            n->kids[i] = jj_parse_expression(p);
-    return n;
-}
-
-static struct jj_node *parse_subscript(struct jj_parser *p, struct jj_node *of)
-{
-    if (jj_take_op(p, '.')) {
-        const struct jj_token *t = p->tok;
-        if (t->kind == TK_INT) {
-            struct jj_node *key = jj_node(p, N_CONST);
-            key->value = number_value(p->j, t);
-            p->tok++;
-            return pair_node(p, N_GETITEM, of, key);
-        }
-        struct jj_node *n = pair_node(p, N_GETATTR, of, NULL);
-        n->name = jj_expect_name(p);
-        return n;
-    }
-    jj_nest(p);
-    jj_expect_op(p, '[');
-    struct jj_node *keys = jj_node(p, N_TUPLE);
-    size_t cap = 0;
-    while (!jj_is_op(p, ']')) {
-        if (keys->n_kids)
-            jj_expect_op(p, ',');
-        add_kid(p, keys, &cap, parse_subscribed(p));
-    }
-    jj_expect_op(p, ']');
-    p->nest--;
-    struct jj_node *n = pair_node(p, N_GETITEM, of, keys->n_kids == 1 ? keys->kids[0] : keys);
-    for (size_t i = 0; keys->n_kids > 1 && i < keys->n_kids; i++)
-        if (keys->kids[i]->kind == N_SLICE)
-            jj_unexpected(p, "one slice");
-    return n;
-}
-
-static struct jj_node *parse_postfix(struct jj_parser *p, struct jj_node *n)
-{
-    for (;;) {
-        if (jj_is_op(p, '.') || jj_is_op(p, '['))
-            n = parse_subscript(p, n);
-        else if (jj_is_op(p, '('))
-            n = parse_call(p, n);
-        else
-            return n;
-    }
-}
-
-static struct str dotted_name(struct jj_parser *p)
-{
-    struct str s = jj_expect_name(p)->s;
-    while (jj_take_op(p, '.')) {
-        struct str more = jj_expect_name(p)->s;
-        char *joined = jj_alloc(p->j, s.n + 1 + more.n);
-        memcpy(joined, s.p, s.n);
-        joined[s.n] = '.';
-        memcpy(joined + s.n + 1, more.p, more.n);
-        s = (struct str){joined, s.n + 1 + more.n};
-    }
-    return s;
-}
-
-struct jj_node *jj_parse_filters(struct jj_parser *p, struct jj_node *on, bool started)
-{
-    while (started || jj_take_op(p, '|')) {
-        started = false;
-        struct jj_node *n = jj_node(p, N_FILTER);
-        n->a = on;
-        if (on) {
-            struct jj_pos here = n->pos;
-            set_depth(p, n, on);
-            n->pos = here;
-        }
-        n->name = jj_intern(p->t, dotted_name(p));
-        n->func = jj_find_filter(n->name->s);
-        if (jj_is_op(p, '('))
-            parse_arguments(p, n);
-        on = n;
-    }
-    return on;
-}
-
-static bool test_has_operand(const struct jj_parser *p)
-{
-    switch (p->tok->kind) {
-    case TK_NAME:
-        return !jj_is_name(p, "else") && !jj_is_name(p, "or") && !jj_is_name(p, "and");
-    case TK_STRING:
-    case TK_INT:
-    case TK_FLOAT: return true;
-    default: return jj_is_op(p, '[') || jj_is_op(p, '{');
-    }
-}
-
-static struct jj_node *parse_test(struct jj_parser *p, struct jj_node *on)
-{
-    struct jj_node *n = pair_node(p, N_TEST, on, NULL);
-    p->tok++;
-    n->flag = jj_take_name(p, "not");
-    n->name = jj_intern(p->t, dotted_name(p));
-    n->func = jj_find_test(n->name->s);
-    if (jj_is_op(p, '(')) {
-        parse_arguments(p, n);
-    } else if (test_has_operand(p)) {
-        if (jj_is_name(p, "is"))
-            jj_unexpected(p, "one test (tests cannot be chained with 'is')");
-        size_t cap = 0;
-        struct jj_arg arg = {.value = parse_postfix(p, parse_primary(p, false))};
-        add_arg(p, n, &cap, arg);
-    }
-    return n;
-}
-
-static struct jj_node *parse_filter_expr(struct jj_parser *p, struct jj_node *n)
-{
-    for (;;) {
-        if (jj_is_op(p, '|'))
-            n = jj_parse_filters(p, n, false);
-        else if (jj_is_name(p, "is"))
-            n = parse_test(p, n);
-        else if (jj_is_op(p, '('))
-            n = parse_call(p, n);
-        else
-            return n;
-    }
-}
-
-/* ---- operators --------------------------------------------------------------------- */
+/* ---- operators ---- */
 
 static struct jj_node *parse_unary(struct jj_parser *p, bool with_filter)
 {
@@ -451,10 +250,10 @@ static struct jj_node *parse_unary(struct jj_parser *p, bool with_filter)
         n->a = parse_unary(p, false);
         p->nest--;
     } else {
-        n = parse_primary(p, false);
+        n = jj_parse_primary(p, false);
     }
-    n = parse_postfix(p, n);
-    return with_filter ? parse_filter_expr(p, n) : n;
+    n = jj_parse_postfix(p, n);
+    return with_filter ? jj_parse_filter_expr(p, n) : n;
 }
 
 struct level {
@@ -476,7 +275,7 @@ static struct jj_node *parse_pow(struct jj_parser *p)
     static const struct level pow_level = {{JJ_OP2('*', '*')}, {OP_POW}};
     struct jj_node *n = parse_unary(p, true);
     for (int op; (op = next_op(p, &pow_level)) >= 0;) {
-        n = pair_node(p, N_BINARY, n, parse_unary(p, true));
+        n = jj_pair_node(p, N_BINARY, n, parse_unary(p, true));
         n->op = (enum jj_op)op;
     }
     return n;
@@ -488,7 +287,7 @@ static struct jj_node *parse_product(struct jj_parser *p)
                                          {OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD}};
     struct jj_node *n = parse_pow(p);
     for (int op; (op = next_op(p, &product)) >= 0;) {
-        n = pair_node(p, N_BINARY, n, parse_pow(p));
+        n = jj_pair_node(p, N_BINARY, n, parse_pow(p));
         n->op = (enum jj_op)op;
     }
     return n;
@@ -499,12 +298,12 @@ static struct jj_node *parse_concat(struct jj_parser *p)
     struct jj_node *first = parse_product(p);
     if (!jj_is_op(p, '~'))
         return first;
-    struct jj_node *n = pair_node(p, N_CONCAT, first, NULL);
+    struct jj_node *n = jj_pair_node(p, N_CONCAT, first, NULL);
     size_t cap = 0;
     n->a = NULL;
-    add_kid(p, n, &cap, first);
+    jj_add_kid(p, n, &cap, first);
     while (jj_take_op(p, '~'))
-        add_kid(p, n, &cap, parse_product(p));
+        jj_add_kid(p, n, &cap, parse_product(p));
     return n;
 }
 
@@ -513,7 +312,7 @@ static struct jj_node *parse_sum(struct jj_parser *p)
     static const struct level sum = {{'+', '-'}, {OP_ADD, OP_SUB}};
     struct jj_node *n = parse_concat(p);
     for (int op; (op = next_op(p, &sum)) >= 0;) {
-        n = pair_node(p, N_BINARY, n, parse_concat(p));
+        n = jj_pair_node(p, N_BINARY, n, parse_concat(p));
         n->op = (enum jj_op)op;
     }
     return n;
@@ -543,10 +342,10 @@ static struct jj_node *parse_compare(struct jj_parser *p)
     size_t cap = 0, cap_ops = 0;
     for (int op; (op = comparison(p)) >= 0;) {
         if (!n)
-            n = pair_node(p, N_COMPARE, first, NULL);
+            n = jj_pair_node(p, N_COMPARE, first, NULL);
         n->ops = jj_grow(p->j, n->ops, n->n_kids + 1, &cap_ops, sizeof *n->ops);
         n->ops[n->n_kids] = (enum jj_op)op;
-        add_kid(p, n, &cap, parse_sum(p));
+        jj_add_kid(p, n, &cap, parse_sum(p));
     }
     return n ? n : first;
 }
@@ -567,7 +366,7 @@ static struct jj_node *parse_and(struct jj_parser *p)
 {
     struct jj_node *n = parse_not(p);
     while (jj_take_name(p, "and"))
-        n = pair_node(p, N_AND, n, parse_not(p));
+        n = jj_pair_node(p, N_AND, n, parse_not(p));
     return n;
 }
 
@@ -575,7 +374,7 @@ static struct jj_node *parse_or(struct jj_parser *p)
 {
     struct jj_node *n = parse_and(p);
     while (jj_take_name(p, "or"))
-        n = pair_node(p, N_OR, n, parse_and(p));
+        n = jj_pair_node(p, N_OR, n, parse_and(p));
     return n;
 }
 
@@ -584,7 +383,7 @@ struct jj_node *jj_parse_expression(struct jj_parser *p)
     struct jj_node *n = parse_or(p);
     while (jj_take_name(p, "if")) {
         struct jj_node *cond = parse_or(p);
-        n = pair_node(p, N_COND, n, cond);
+        n = jj_pair_node(p, N_COND, n, cond);
         if (jj_take_name(p, "else")) {
             jj_nest(p);
             n->c = jj_parse_expression(p);

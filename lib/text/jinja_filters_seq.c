@@ -1,24 +1,9 @@
 /* jinja_filters_seq.c - filters of sequences and dicts. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <string.h>
 
-#define FILTER(fn) \
-    static struct jj_val fn(struct jj *j, struct jj_val x, const struct jj_args *a)
-#define NO_ARGS(what) jj_bind(j, what, a, NULL, 0, 0, NULL)
-
-static bool given_true(struct jj *j, struct jj_val v)
-{
-    return jj_given(v) && jj_true(j, v);
-}
-
-static bool given_some(struct jj_val v)
-{
-    return jj_given(v) && v.t != T_NONE;
-}
-
-/* ---- attributes of items: "a.b.0"
- * ------------------------------------------------------------ */
+/* ---- attributes of items: "a.b.0" ---- */
 
 static struct jj_val path_part(struct jj *j, struct str part)
 {
@@ -32,7 +17,7 @@ static struct jj_val by_path(struct jj *j, struct jj_val item, struct jj_val att
                              struct jj_val fallback)
 {
     struct str path;
-    if (!given_some(attribute))
+    if (!jj_given_some(attribute))
         return item;
     if (attribute.t != T_STR)
         return jj_getitem(j, item, attribute);
@@ -41,7 +26,7 @@ static struct jj_val by_path(struct jj *j, struct jj_val item, struct jj_val att
         const char *dot = at < path.n ? memchr(path.p + at, '.', path.n - at) : NULL;
         size_t end = dot ? (size_t)(dot - path.p) : path.n;
         item = jj_getitem(j, item, path_part(j, (struct str){path.p + at, end - at}));
-        if (item.t == T_UNDEF && given_some(fallback))
+        if (item.t == T_UNDEF && jj_given_some(fallback))
             item = fallback;
         at = end + 1;
     }
@@ -57,8 +42,7 @@ static struct jj_val fold_case(struct jj *j, struct jj_val v, bool sensitive)
     return jj_scratch_text(j);
 }
 
-/* ---- map, select, reject
- * --------------------------------------------------------------------------- */
+/* ---- map, select, reject ---- */
 
 struct jj_val jj_each_item(struct jj *j, const struct jj_each *e, struct jj_val item)
 {
@@ -90,7 +74,7 @@ static void name_function(struct jj *j, struct jj_each *e, const struct jj_args 
     e->args = (struct jj_args){a->v + at + 1, a->n - at - 1, a->kw, a->n_kw};
 }
 
-FILTER(f_map)
+JJ_FUNC(f_map)
 {
     struct jj_each e = {.attribute = jj_missing(), .fallback = jj_missing()};
     struct jj_val arg[2];
@@ -119,28 +103,27 @@ static struct jj_val pick(struct jj *j, struct jj_val x, const struct jj_args *a
     return each_generator(j, ITER_PICK, x, &e);
 }
 
-FILTER(f_select)
+JJ_FUNC(f_select)
 {
     return pick(j, x, a, false, false);
 }
 
-FILTER(f_reject)
+JJ_FUNC(f_reject)
 {
     return pick(j, x, a, false, true);
 }
 
-FILTER(f_selectattr)
+JJ_FUNC(f_selectattr)
 {
     return pick(j, x, a, true, false);
 }
 
-FILTER(f_rejectattr)
+JJ_FUNC(f_rejectattr)
 {
     return pick(j, x, a, true, true);
 }
 
-/* ---- order
- * ------------------------------------------------------------------------------------------ */
+/* ---- order ---- */
 
 struct sort_item {
     struct jj_val key, v;
@@ -213,11 +196,11 @@ static struct jj_val sort_by(struct jj *j, struct jj_val x, struct jj_val attrib
     return jj_sorted(j, list, keys.seq->v, reverse);
 }
 
-FILTER(f_sort)
+JJ_FUNC(f_sort)
 {
     struct jj_val arg[3];
     JJ_BIND(j, "sort", a, 0, arg, "reverse", "case_sensitive", "attribute");
-    return sort_by(j, x, arg[2], given_true(j, arg[1]), given_true(j, arg[0]));
+    return sort_by(j, x, arg[2], jj_given_true(j, arg[1]), jj_given_true(j, arg[0]));
 }
 
 static struct jj_val items_of(struct jj *j, const struct jj_dict *d)
@@ -228,7 +211,7 @@ static struct jj_val items_of(struct jj *j, const struct jj_dict *d)
     return list;
 }
 
-FILTER(f_dictsort)
+JJ_FUNC(f_dictsort)
 {
     struct jj_val arg[3];
     JJ_BIND(j, "dictsort", a, 0, arg, "case_sensitive", "by", "reverse");
@@ -238,8 +221,8 @@ FILTER(f_dictsort)
     struct str by = jj_given(arg[1]) ? jj_want_str(j, arg[1], "dictsort's by") : STR("key");
     if (!str_is(by, "key") && !str_is(by, "value"))
         jj_fail(j, "dictsort sorts by 'key' or 'value'");
-    return sort_by(j, items_of(j, x.d), jj_int(str_is(by, "value")), given_true(j, arg[0]),
-                   given_true(j, arg[2]));
+    return sort_by(j, items_of(j, x.d), jj_int(str_is(by, "value")), jj_given_true(j, arg[0]),
+                   jj_given_true(j, arg[2]));
 }
 
 static struct jj_val extreme(struct jj *j, struct jj_val x, const struct jj_args *a,
@@ -250,10 +233,10 @@ static struct jj_val extreme(struct jj *j, struct jj_val x, const struct jj_args
     struct jj_iter *it = jj_iter(j, x);
     if (!jj_next(j, it, &best))
         return jj_undef_hint(j, "there is no smallest or largest of nothing");
-    best_key = fold_case(j, by_path(j, best, arg[1], jj_missing()), given_true(j, arg[0]));
+    best_key = fold_case(j, by_path(j, best, arg[1], jj_missing()), jj_given_true(j, arg[0]));
     for (struct jj_val v; jj_next(j, it, &v);) {
         struct jj_val key = fold_case(j, by_path(j, v, arg[1], jj_missing()),
-                                      given_true(j, arg[0]));
+                                      jj_given_true(j, arg[0]));
         int c = jj_compare(j, key, best_key);
         if (c != 2 && (largest ? c > 0 : c < 0)) {
             best = v;
@@ -263,17 +246,17 @@ static struct jj_val extreme(struct jj *j, struct jj_val x, const struct jj_args
     return best;
 }
 
-FILTER(f_min)
+JJ_FUNC(f_min)
 {
     return extreme(j, x, a, false);
 }
 
-FILTER(f_max)
+JJ_FUNC(f_max)
 {
     return extreme(j, x, a, true);
 }
 
-FILTER(f_unique)
+JJ_FUNC(f_unique)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "unique", a, 0, arg, "case_sensitive", "attribute");
@@ -281,7 +264,7 @@ FILTER(f_unique)
     struct jj_iter *it = jj_iter(j, x);
     for (struct jj_val v; jj_next(j, it, &v);) {
         struct jj_val key = fold_case(j, by_path(j, v, arg[1], jj_missing()),
-                                      given_true(j, arg[0]));
+                                      jj_given_true(j, arg[0]));
         if (!jj_dict_get(j, seen, key))
             jj_dict_set(j, seen, key, v);
     }
@@ -291,9 +274,9 @@ FILTER(f_unique)
     return jj_gen(j, list);
 }
 
-FILTER(f_reverse)
+JJ_FUNC(f_reverse)
 {
-    NO_ARGS("reverse");
+    JJ_NO_ARGS("reverse");
     if (x.t == T_STR) {
         struct jj_val bounds[3] = {jj_missing(), jj_missing(), jj_int(-1)};
         return jj_slice(j, x, bounds);
@@ -305,21 +288,20 @@ FILTER(f_reverse)
     return (struct jj_val){.t = T_ITER, .it = it};
 }
 
-/* ---- parts and wholes
- * ---------------------------------------------------------------------------------- */
+/* ---- parts and wholes ---- */
 
-FILTER(f_first)
+JJ_FUNC(f_first)
 {
-    NO_ARGS("first");
+    JJ_NO_ARGS("first");
     struct jj_val v;
     if (jj_next(j, jj_iter(j, x), &v))
         return v;
     return jj_undef_hint(j, "there is no first item of nothing");
 }
 
-FILTER(f_last)
+JJ_FUNC(f_last)
 {
-    NO_ARGS("last");
+    JJ_NO_ARGS("last");
     int64_t n = jj_length(j, x);
     if (x.t == T_ITER || n < 0)
         jj_fail(j, "a %s has no last item", jj_type_name(x));
@@ -329,15 +311,15 @@ FILTER(f_last)
              : jj_undef_hint(j, "there is no last item of nothing");
 }
 
-FILTER(f_list)
+JJ_FUNC(f_list)
 {
-    NO_ARGS("list");
+    JJ_NO_ARGS("list");
     return jj_to_list(j, x);
 }
 
-FILTER(f_items)
+JJ_FUNC(f_items)
 {
-    NO_ARGS("items");
+    JJ_NO_ARGS("items");
     if (x.t == T_UNDEF)
         return jj_gen(j, jj_seq(j, T_LIST, 0));
     if (x.t != T_DICT)
@@ -345,11 +327,11 @@ FILTER(f_items)
     return jj_gen(j, items_of(j, x.d));
 }
 
-FILTER(f_join)
+JJ_FUNC(f_join)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "join", a, 0, arg, "d", "attribute");
-    if (given_some(arg[1])) {
+    if (jj_given_some(arg[1])) {
         struct jj_each e = {.attribute = arg[1], .fallback = jj_missing()};
         x = each_generator(j, ITER_MAP, x, &e);
     }
@@ -357,7 +339,7 @@ FILTER(f_join)
     return jj_str_join(j, sep, x, true);
 }
 
-FILTER(f_sum)
+JJ_FUNC(f_sum)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "sum", a, 0, arg, "attribute", "start");
@@ -379,7 +361,7 @@ static struct jj_val part_of(struct jj *j, const struct jj_seq *s, size_t from, 
     return v;
 }
 
-FILTER(f_batch)
+JJ_FUNC(f_batch)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "batch", a, 1, arg, "linecount", "fill_with");
@@ -391,13 +373,13 @@ FILTER(f_batch)
     struct jj_val out = jj_seq(j, T_LIST, parts);
     for (size_t i = 0; i < parts; i++) {
         size_t here = n - i * k < k ? n - i * k : k;
-        size_t fill = given_some(arg[1]) ? k - here : 0;
+        size_t fill = jj_given_some(arg[1]) ? k - here : 0;
         out.seq->v[i] = part_of(j, list.seq, i * k, here, fill, arg[1]);
     }
     return jj_gen(j, out);
 }
 
-FILTER(f_slice)
+JJ_FUNC(f_slice)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "slice", a, 1, arg, "slices", "fill_with");
@@ -408,7 +390,7 @@ FILTER(f_slice)
     size_t each = list.seq->n / (size_t)parts, longer = list.seq->n % (size_t)parts, at = 0;
     for (size_t i = 0; i < (size_t)parts; i++) {
         size_t n = each + (i < longer);
-        bool fill = given_some(arg[1]) && i >= longer;
+        bool fill = jj_given_some(arg[1]) && i >= longer;
         out.seq->v[i] = part_of(j, list.seq, at, n, fill, arg[1]);
         at += n;
     }
@@ -416,11 +398,11 @@ FILTER(f_slice)
 }
 
 /* Pairs of a key and a list; the key as the group's first item has it. */
-FILTER(f_groupby)
+JJ_FUNC(f_groupby)
 {
     struct jj_val arg[3];
     JJ_BIND(j, "groupby", a, 1, arg, "attribute", "default", "case_sensitive");
-    bool sensitive = given_true(j, arg[2]);
+    bool sensitive = jj_given_true(j, arg[2]);
     struct jj_val list = jj_to_list(j, x), keys = jj_seq(j, T_LIST, list.seq->n);
     for (size_t i = 0; i < list.seq->n; i++)
         keys.seq->v[i] = fold_case(j, by_path(j, list.seq->v[i], arg[0], arg[1]), sensitive);
@@ -465,5 +447,5 @@ const struct jj_func *jj_find_seq_filter(struct str name)
         {"sum", f_sum},
         {"unique", f_unique},
     };
-    return jj_pick(table, sizeof table / sizeof *table, name);
+    return jj_pick(table, JJ_COUNT(table), name);
 }

@@ -1,5 +1,5 @@
 /* jinja_format.c - "%s" % values and "{}".format(values), as Python formats. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,8 +21,7 @@ struct spec {
 
 static void put_limited(struct jj *j, struct buf *b)
 {
-    if ((int64_t)b->n > j->written_max)
-        jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+    jj_check_size(j, b->n);
 }
 
 static int64_t clamp_width(struct jj *j, int64_t n)
@@ -43,8 +42,7 @@ static bool read_number(struct jj *j, const char **p, const char *end, int64_t *
     return *p > start;
 }
 
-/* ---- putting
- * ------------------------------------------------------------------------------------- */
+/* ---- putting ---- */
 
 static void put_text(struct jj *j, struct buf *b, struct jj_val s, const struct spec *f)
 {
@@ -169,8 +167,7 @@ static void put_real(struct jj *j, struct buf *b, struct jj_val v, const struct 
     put_number(j, b, signbit(x) && !isnan(x), "", text, f);
 }
 
-/* ---- "%s" % values
- * ----------------------------------------------------------------------------------- */
+/* ---- "%s" % values ---- */
 
 struct percent {
     struct jj *j;
@@ -311,8 +308,7 @@ void jj_format_percent(struct jj *j, struct buf *b, struct str fmt, struct jj_va
         jj_fail(j, "not all values were used by the format");
 }
 
-/* ---- "{}".format(values)
- * ---------------------------------------------------------------------------------- */
+/* ---- "{}".format(values) ---- */
 
 static void read_spec(struct jj *j, struct str s, struct spec *f)
 {

@@ -1,5 +1,5 @@
 /* jinja_iter.c - walking values: containers, and generators that work item by item. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 static struct jj_iter *iter_new(struct jj *j, enum jj_iter_kind kind, struct jj_val src)
 {

@@ -1,5 +1,5 @@
 /* jinja_lex.c - template source into tokens, with jinja2's rules for white space. */
-#include "text/jinja_priv.h"
+#include "text/jinja_ast.h"
 
 #include <string.h>
 
@@ -124,7 +124,7 @@ static char sign_of(const struct lexer *l, const char *p)
     return p < l->end && (*p == '-' || *p == '+') ? *p : 0;
 }
 
-/* ---- inside a tag ------------------------------------------------------------ */
+/* ---- inside a tag ---- */
 
 static bool digit(const struct lexer *l, const char *p)
 {
@@ -334,7 +334,7 @@ static void lex_tag(struct lexer *l, bool statement)
     }
 }
 
-/* ---- outside of tags ----------------------------------------------------------- */
+/* ---- outside of tags ---- */
 
 static void lex_comment(struct lexer *l, const char *p)
 {

@@ -110,6 +110,18 @@ void jj_step(struct jj *j, size_t n)
         jj_fail(j, "more than %lld steps", (long long)j->steps_max);
 }
 
+void jj_push(struct jj *j)
+{
+    if (++j->depth > JJ_EVAL_MAX)
+        jj_fail(j, "nested too deeply");
+}
+
+void jj_check_size(struct jj *j, size_t n)
+{
+    if (n > (size_t)j->written_max)
+        jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+}
+
 static void free_captures(struct jj_capture *c)
 {
     while (c) {

@@ -1,17 +1,12 @@
 /* jinja_methods.c - methods of lists, tuples, dicts and numbers, and which ones stay closed. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <math.h>
 #include <string.h>
 
-#define METHOD(fn) \
-    static struct jj_val fn(struct jj *j, struct jj_val x, const struct jj_args *a)
-#define NO_ARGS(what) jj_bind(j, what, a, NULL, 0, 0, NULL)
+/* ---- dicts ---- */
 
-/* ---- dicts
- * ------------------------------------------------------------------------------------ */
-
-METHOD(d_get)
+JJ_FUNC(d_get)
 {
     struct jj_val arg[2];
     JJ_BIND(j, "get()", a, 1, arg, "key", "default");
@@ -26,34 +21,34 @@ static struct jj_val view(struct jj *j, struct jj_val x, enum jj_view_kind kind)
     return (struct jj_val){.t = T_VIEW, .view = v};
 }
 
-METHOD(d_items)
+JJ_FUNC(d_items)
 {
-    NO_ARGS("items()");
+    JJ_NO_ARGS("items()");
     return view(j, x, VIEW_ITEMS);
 }
 
-METHOD(d_keys)
+JJ_FUNC(d_keys)
 {
-    NO_ARGS("keys()");
+    JJ_NO_ARGS("keys()");
     return view(j, x, VIEW_KEYS);
 }
 
-METHOD(d_values)
+JJ_FUNC(d_values)
 {
-    NO_ARGS("values()");
+    JJ_NO_ARGS("values()");
     return view(j, x, VIEW_VALUES);
 }
 
-METHOD(d_copy)
+JJ_FUNC(d_copy)
 {
-    NO_ARGS("copy()");
+    JJ_NO_ARGS("copy()");
     struct jj_dict *d = jj_dict_new(j);
     for (size_t i = 0; i < x.d->n; i++)
         jj_dict_set(j, d, x.d->e[i].key, x.d->e[i].value);
     return jj_dict_val(d);
 }
 
-METHOD(d_fromkeys)
+JJ_FUNC(d_fromkeys)
 {
     struct jj_val arg[2];
     (void)x;
@@ -65,10 +60,9 @@ METHOD(d_fromkeys)
     return jj_dict_val(d);
 }
 
-/* ---- lists, tuples, ranges
- * ------------------------------------------------------------------------ */
+/* ---- lists, tuples, ranges ---- */
 
-METHOD(l_count)
+JJ_FUNC(l_count)
 {
     struct jj_val v;
     int64_t n = 0;
@@ -79,7 +73,7 @@ METHOD(l_count)
     return jj_int(n);
 }
 
-METHOD(l_index)
+JJ_FUNC(l_index)
 {
     struct jj_val arg[3];
     JJ_BIND(j, "index()", a, 1, arg, "value", "start", "stop");
@@ -95,19 +89,18 @@ METHOD(l_index)
     jj_fail(j, "index(): the value is not in the list");
 }
 
-METHOD(l_copy)
+JJ_FUNC(l_copy)
 {
-    NO_ARGS("copy()");
+    JJ_NO_ARGS("copy()");
     (void)j;
     return x;
 }
 
-/* ---- numbers, cyclers
- * -------------------------------------------------------------------------------- */
+/* ---- numbers, cyclers ---- */
 
-METHOD(n_bit_length)
+JJ_FUNC(n_bit_length)
 {
-    NO_ARGS("bit_length()");
+    JJ_NO_ARGS("bit_length()");
     int64_t i = 0, bits = 0;
     jj_is_int(x, &i);
     for (uint64_t u = i < 0 ? -(uint64_t)i : (uint64_t)i; u; u >>= 1)
@@ -115,33 +108,32 @@ METHOD(n_bit_length)
     return jj_int(bits);
 }
 
-METHOD(n_is_integer)
+JJ_FUNC(n_is_integer)
 {
-    NO_ARGS("is_integer()");
+    JJ_NO_ARGS("is_integer()");
     double f = 0;
     jj_number(x, &f);
     return jj_bool(isfinite(f) && f == floor(f));
 }
 
-METHOD(c_next)
+JJ_FUNC(c_next)
 {
-    NO_ARGS("next()");
+    JJ_NO_ARGS("next()");
     struct jj_val v = x.cycler->items.v[x.cycler->at];
     (void)j;
     x.cycler->at = (x.cycler->at + 1) % x.cycler->items.n;
     return v;
 }
 
-METHOD(c_reset)
+JJ_FUNC(c_reset)
 {
-    NO_ARGS("reset()");
+    JJ_NO_ARGS("reset()");
     (void)j;
     x.cycler->at = 0;
     return jj_none();
 }
 
-/* ---- finding them
- * -------------------------------------------------------------------------------------- */
+/* ---- finding them ---- */
 
 static bool is_one_of(struct str name, const char *const *list, size_t n)
 {
@@ -150,8 +142,6 @@ static bool is_one_of(struct str name, const char *const *list, size_t n)
             return true;
     return false;
 }
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 
 const struct jj_func *jj_find_method(struct jj_val of, struct str name, bool *unsafe)
 {
@@ -171,17 +161,17 @@ const struct jj_func *jj_find_method(struct jj_val of, struct str name, bool *un
     switch (of.t) {
     case T_STR: return jj_find_str_method(name);
     case T_DICT:
-        *unsafe = is_one_of(name, dict_closed, COUNT(dict_closed));
-        return jj_pick(dict, COUNT(dict), name);
+        *unsafe = is_one_of(name, dict_closed, JJ_COUNT(dict_closed));
+        return jj_pick(dict, JJ_COUNT(dict), name);
     case T_LIST:
-        *unsafe = is_one_of(name, list_closed, COUNT(list_closed));
-        return jj_pick(list, COUNT(list), name);
+        *unsafe = is_one_of(name, list_closed, JJ_COUNT(list_closed));
+        return jj_pick(list, JJ_COUNT(list), name);
     case T_TUPLE:
     case T_RANGE: return jj_pick(list, 2, name);
     case T_BOOL:
     case T_INT:
     case T_FLOAT: return jj_pick(number, of.t == T_FLOAT ? 1 : 2, name);
-    case T_CYCLER: return jj_pick(cycler, COUNT(cycler), name);
+    case T_CYCLER: return jj_pick(cycler, JJ_COUNT(cycler), name);
     default: return NULL;
     }
 }

@@ -1,5 +1,5 @@
 /* jinja_ops.c - operators with Python's meaning. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,8 +25,7 @@ static _Noreturn void too_large(struct jj *j)
     jj_fail(j, "an integer beyond 64 bits");
 }
 
-/* ---- numbers -------------------------------------------------------------------------------
- */
+/* ---- numbers ---- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -129,8 +128,7 @@ struct jj_val jj_negative(struct jj *j, struct jj_val v, bool minus)
     return jj_int(i);
 }
 
-/* ---- texts and lists ------------------------------------------------------------------------
- */
+/* ---- texts and lists ---- */
 
 static struct jj_val escaped(struct jj *j, struct jj_val s)
 {
@@ -162,8 +160,7 @@ static struct jj_val join_seqs(struct jj *j, struct jj_val a, struct jj_val b)
 static struct jj_val repeat_text(struct jj *j, const struct jj_str *s, size_t times)
 {
     size_t n;
-    if (!size_mul(s->n, times, &n) || n > (size_t)j->written_max)
-        jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+    jj_check_size(j, size_mul(s->n, times, &n) ? n : SIZE_MAX);
     char *p = jj_alloc(j, n + 1);
     jj_step(j, n / 64 + 1);
     for (size_t i = 0; s->n && i < times; i++)

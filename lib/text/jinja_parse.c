@@ -1,11 +1,11 @@
 /* jinja_parse.c - the parser's statements. */
-#include "text/jinja_priv.h"
+#include "text/jinja_ast.h"
 
 #include "base/hash.h"
 
 #include <string.h>
 
-/* ---- names ---------------------------------------------------------------------- */
+/* ---- names ---- */
 
 const struct jj_name *jj_find_name(const struct jinja *t, struct str s)
 {
@@ -47,7 +47,7 @@ const struct jj_name *jj_intern(struct jinja *t, struct str s)
     return n;
 }
 
-/* ---- tokens --------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 bool jj_is_op(const struct jj_parser *p, uint16_t op)
 {
@@ -114,7 +114,7 @@ static void expect_block_end(struct jj_parser *p)
     p->tok++;
 }
 
-/* ---- bodies ----------------------------------------------------------------------- */
+/* ---- bodies ---- */
 
 static struct jj_node *parse_statement(struct jj_parser *p);
 
@@ -212,7 +212,7 @@ static struct jj_body parse_callable_body(struct jj_parser *p, const char *end)
     return b;
 }
 
-/* ---- statements --------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static struct jj_node *parse_if(struct jj_parser *p)
 {

@@ -7,7 +7,7 @@
  * is an assignment that is not conditional) as undefined.  What is called, that is macros and
  * recursive loops, has slots of its own and reaches outward through `hops`.
  */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 struct fn {
     struct jj_code *code;
@@ -33,17 +33,15 @@ struct resolver {
     struct jinja *t;
     struct binding **bound; /* by name id: the innermost */
     struct frame *frame;
-    int depth;
 };
 
 static void deeper(struct resolver *r, const struct jj_node *n)
 {
     r->j->at = n->pos;
-    if (++r->depth > JJ_EVAL_MAX)
-        jj_fail(r->j, "nested too deeply");
+    jj_push(r->j);
 }
 
-/* ---- frames and their variables ----------------------------------------------------- */
+/* ---- frames and their variables ---- */
 
 static void push(struct resolver *r, struct frame *f, struct jj_scope *scope,
                  const struct fn *fn)
@@ -113,42 +111,21 @@ static struct jj_ref ref_of(struct resolver *r, const struct jj_name *name)
     return ref_to(r, r->bound[name->id]);
 }
 
-/* ---- walking expressions --------------------------------------------------------------- */
+/* ---- expressions ---- */
 
-typedef void each_fn(struct resolver *r, struct jj_node *n, void *arg);
-
-static void each_child(struct resolver *r, struct jj_node *n, each_fn *fn, void *arg)
+static void note_loads(void *arg, struct jj_node *n)
 {
-    deeper(r, n);
-    struct jj_node *fixed[] = {n->a, n->b, n->c};
-    for (size_t i = 0; i < 3; i++)
-        if (fixed[i])
-            fn(r, fixed[i], arg);
-    for (size_t i = 0; i < n->n_kids; i++)
-        if (n->kids[i])
-            fn(r, n->kids[i], arg);
-    for (size_t i = 0; i < n->n_args; i++)
-        if (n->args[i].value)
-            fn(r, n->args[i].value, arg);
-    if (n->dyn_args)
-        fn(r, n->dyn_args, arg);
-    if (n->dyn_kw)
-        fn(r, n->dyn_kw, arg);
-    r->depth--;
-}
-
-static void note_loads(struct resolver *r, struct jj_node *n, void *arg)
-{
+    struct resolver *r = arg;
     if (n->kind == N_NAME)
         note_load(r, n->name);
     else
-        each_child(r, n, note_loads, arg);
+        jj_each_child(r->j, n, note_loads, r);
 }
 
 static void loads(struct resolver *r, struct jj_node *n)
 {
     if (n)
-        note_loads(r, n, NULL);
+        note_loads(r, n);
 }
 
 static void check_known(struct resolver *r, const struct jj_node *n)
@@ -160,8 +137,9 @@ static void check_known(struct resolver *r, const struct jj_node *n)
             (int)(n->name->s.n > 60 ? 60 : n->name->s.n), n->name->s.p);
 }
 
-static void resolve_node(struct resolver *r, struct jj_node *n, void *arg)
+static void resolve_node(void *arg, struct jj_node *n)
 {
+    struct resolver *r = arg;
     bool soft = r->frame->soft;
     if (n->kind == N_NAME) {
         n->ref = ref_of(r, n->name);
@@ -170,17 +148,17 @@ static void resolve_node(struct resolver *r, struct jj_node *n, void *arg)
     if (n->kind == N_FILTER || n->kind == N_TEST)
         check_known(r, n);
     r->frame->soft |= n->kind == N_COND;
-    each_child(r, n, resolve_node, arg);
+    jj_each_child(r->j, n, resolve_node, r);
     r->frame->soft = soft;
 }
 
 static void resolve(struct resolver *r, struct jj_node *n)
 {
     if (n)
-        resolve_node(r, n, NULL);
+        resolve_node(r, n);
 }
 
-/* ---- targets ----------------------------------------------------------------------------- */
+/* ---- targets ---- */
 
 static void note_targets(struct resolver *r, struct jj_node *n, bool conditional)
 {
@@ -211,66 +189,7 @@ static struct jj_node *copy_target(struct resolver *r, const struct jj_node *n)
     return copy;
 }
 
-/* ---- is a special name used? ----------------------------------------------------------------
- */
-
-enum mention { NOT_MENTIONED, READ_FIRST, WRITTEN_FIRST };
-struct search {
-    const char *name;
-    enum mention found;
-};
-
-static void find_in(struct resolver *r, struct jj_node *n, void *arg);
-
-static void find_target(struct resolver *r, struct jj_node *n, struct search *s)
-{
-    if (n->kind == N_NAME && !s->found && str_is(n->name->s, s->name))
-        s->found = WRITTEN_FIRST;
-    for (size_t i = 0; n->kind == N_TUPLE && i < n->n_kids; i++)
-        find_target(r, n->kids[i], s);
-}
-
-static void find_in_body(struct resolver *r, const struct jj_body *b, struct search *s)
-{
-    for (size_t i = 0; i < b->n && !s->found; i++)
-        find_in(r, b->v[i], s);
-}
-
-static void find_in(struct resolver *r, struct jj_node *n, void *arg)
-{
-    struct search *s = arg;
-    if (s->found)
-        return;
-    if (n->kind == N_NAME) {
-        if (str_is(n->name->s, s->name))
-            s->found = READ_FIRST;
-        return;
-    }
-    deeper(r, n);
-    bool target_first = n->kind == N_FOR || n->kind == N_SET || n->kind == N_SETBLOCK;
-    if (target_first)
-        find_target(r, n->a, s);
-    for (size_t i = 0; n->kind == N_MACRO && i < n->n_args; i++)
-        if (!s->found && str_is(n->args[i].name->s, s->name))
-            s->found = WRITTEN_FIRST;
-    struct jj_node rest = *n;
-    if (target_first)
-        rest.a = NULL;
-    each_child(r, &rest, find_in, s);
-    find_in_body(r, &n->body, s);
-    find_in_body(r, &n->other, s);
-    r->depth--;
-}
-
-static bool mentions(struct resolver *r, const struct jj_body *b, const char *name)
-{
-    struct search s = {name, NOT_MENTIONED};
-    find_in_body(r, b, &s);
-    return s.found == READ_FIRST;
-}
-
-/* ---- statements, first pass: the names of the frame itself ----------------------------------
- */
+/* ---- statements, first pass: the names of the frame itself ---- */
 
 static void note_body(struct resolver *r, const struct jj_body *b, bool conditional);
 
@@ -302,7 +221,7 @@ static void note(struct resolver *r, struct jj_node *n, bool conditional)
         break;
     default: break;
     }
-    r->depth--;
+    r->j->depth--;
 }
 
 static void note_body(struct resolver *r, const struct jj_body *b, bool conditional)
@@ -311,8 +230,7 @@ static void note_body(struct resolver *r, const struct jj_body *b, bool conditio
         note(r, b->v[i], conditional);
 }
 
-/* ---- second pass: slots, and the inner frames
- * ------------------------------------------------ */
+/* ---- second pass: slots, and the inner frames ---- */
 
 static void visit_body(struct resolver *r, const struct jj_body *b);
 
@@ -343,7 +261,7 @@ static void check_loop_body(struct resolver *r, const struct jj_body *b)
         check_loop_body(r, &n->other);
         if (n->kind == N_CALLBLOCK)
             check_loop_body(r, &n->b->body);
-        r->depth--;
+        r->j->depth--;
     }
 }
 
@@ -359,7 +277,7 @@ static void visit_for(struct resolver *r, struct jj_node *n)
         own = new_fn(r, n);
         fn = &own;
     }
-    n->needs_loop = n->flag || mentions(r, &n->body, "loop");
+    n->needs_loop = n->flag || jj_mentions(r->j, &n->body, "loop");
     push(r, &f, &n->scope, fn ? fn : around);
     if (n->needs_loop)
         n->slot_loop = declare(r, jj_intern(r->t, STR("loop")));
@@ -389,7 +307,7 @@ static void visit_for(struct resolver *r, struct jj_node *n)
 static void special_parameter(struct resolver *r, struct jj_node *n, const char *name,
                               int64_t *slot)
 {
-    if (!mentions(r, &n->body, name))
+    if (!jj_mentions(r->j, &n->body, name))
         return;
     for (size_t i = 0; i < n->n_args; i++) {
         if (!str_is(n->args[i].name->s, name))
@@ -487,7 +405,7 @@ static void visit(struct resolver *r, struct jj_node *n)
         break;
     default: break;
     }
-    r->depth--;
+    r->j->depth--;
 }
 
 static void visit_body(struct resolver *r, const struct jj_body *b)

@@ -1,5 +1,5 @@
 /* jinja_str.c - immutable text: made, joined, cut by characters. */
-#include "text/jinja_priv.h"
+#include "text/jinja_value.h"
 
 #include <string.h>
 
@@ -122,8 +122,26 @@ struct jj_val jj_substr(struct jj *j, const struct jj_str *s, size_t from, size_
     return jj_as_markup(j, v, s->markup);
 }
 
-/* ---- replace and join, which filters and methods share ------------------------------------
- */
+/* ---- search ---- */
+
+const char *jj_find_last(struct str s, struct str part)
+{
+    if (part.n > s.n)
+        return NULL;
+    for (const char *p = s.p + (s.n - part.n);; p--) {
+        if (!part.n || !memcmp(p, part.p, part.n))
+            return p;
+        if (p == s.p)
+            return NULL;
+    }
+}
+
+const char *jj_find_first(struct str s, struct str part)
+{
+    return part.n ? (s.n ? memmem(s.p, s.n, part.p, part.n) : NULL) : s.p;
+}
+
+/* ---- replace and join, which filters and methods share ---- */
 
 static void replace_everywhere(struct jj *j, struct str s, struct str new, int64_t count)
 {
@@ -163,8 +181,7 @@ struct jj_val jj_str_replace(struct jj *j, struct str s, struct str old, struct 
         p = q + old.n;
         count -= count > 0;
         jj_step(j, 1);
-        if ((int64_t)b->n > j->written_max)
-            jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+        jj_check_size(j, b->n);
     }
     buf_add(b, p, (size_t)(end - p));
     return jj_scratch_text(j);
@@ -185,8 +202,7 @@ struct jj_val jj_str_join(struct jj *j, struct jj_val sep, struct jj_val items, 
             jj_put_escaped(&j->scratch, jj_bytes(v));
         else
             jj_put_str(j, &j->scratch, v);
-        if ((int64_t)j->scratch.n > j->written_max)
-            jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+        jj_check_size(j, j->scratch.n);
     }
     return jj_as_markup(j, jj_scratch_text(j), markup);
 }

@@ -1,13 +1,10 @@
 /* jinja_tests.c - tests: what stands behind `is`. */
-#include "text/jinja_priv.h"
-
-#define TEST(fn) static struct jj_val fn(struct jj *j, struct jj_val x, const struct jj_args *a)
-#define NO_ARGS(what) jj_bind(j, what, a, NULL, 0, 0, NULL)
+#include "text/jinja_run.h"
 
 #define IS(fn, name, cond)    \
-    TEST(fn)                  \
+    JJ_FUNC(fn)               \
     {                         \
-        NO_ARGS(name);        \
+        JJ_NO_ARGS(name);     \
         return jj_bool(cond); \
     }
 
@@ -56,26 +53,26 @@ static struct jj_val remainder_of(struct jj *j, struct jj_val x, int64_t by)
 IS(t_odd, "odd", jj_eq(j, remainder_of(j, x, 2), jj_int(1)))
 IS(t_even, "even", jj_eq(j, remainder_of(j, x, 2), jj_int(0)))
 
-TEST(t_divisibleby)
+JJ_FUNC(t_divisibleby)
 {
     struct jj_val by;
     JJ_BIND(j, "divisibleby", a, 1, &by, "num");
     return jj_bool(jj_eq(j, jj_binary(j, OP_MOD, x, by), jj_int(0)));
 }
 
-TEST(t_filter)
+JJ_FUNC(t_filter)
 {
-    NO_ARGS("filter");
+    JJ_NO_ARGS("filter");
     return jj_bool(x.t == T_STR && jj_find_filter(jj_bytes(x)));
 }
 
-TEST(t_test)
+JJ_FUNC(t_test)
 {
-    NO_ARGS("test");
+    JJ_NO_ARGS("test");
     return jj_bool(x.t == T_STR && jj_find_test(jj_bytes(x)));
 }
 
-TEST(t_sameas)
+JJ_FUNC(t_sameas)
 {
     struct jj_val other;
     JJ_BIND(j, "sameas", a, 1, &other, "other");
@@ -91,37 +88,37 @@ static struct jj_val compared(struct jj *j, struct jj_val x, const struct jj_arg
     return jj_bool(jj_compare_op(j, op, x, other));
 }
 
-TEST(t_eq)
+JJ_FUNC(t_eq)
 {
     return compared(j, x, a, OP_EQ, "eq");
 }
 
-TEST(t_ne)
+JJ_FUNC(t_ne)
 {
     return compared(j, x, a, OP_NE, "ne");
 }
 
-TEST(t_lt)
+JJ_FUNC(t_lt)
 {
     return compared(j, x, a, OP_LT, "lt");
 }
 
-TEST(t_le)
+JJ_FUNC(t_le)
 {
     return compared(j, x, a, OP_LE, "le");
 }
 
-TEST(t_gt)
+JJ_FUNC(t_gt)
 {
     return compared(j, x, a, OP_GT, "gt");
 }
 
-TEST(t_ge)
+JJ_FUNC(t_ge)
 {
     return compared(j, x, a, OP_GE, "ge");
 }
 
-TEST(t_in)
+JJ_FUNC(t_in)
 {
     struct jj_val seq;
     JJ_BIND(j, "in", a, 1, &seq, "seq");
@@ -171,5 +168,5 @@ const struct jj_func *jj_find_test(struct str name)
         {">=", t_ge},
         {"in", t_in},
     };
-    return jj_pick(table, sizeof table / sizeof *table, name);
+    return jj_pick(table, JJ_COUNT(table), name);
 }

@@ -1,6 +1,6 @@
 /* jinja_text.c - values as text: str() and repr() of Python, and JSON as json.dumps writes it.
  */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ void jj_put_float(struct buf *b, double f)
     }
 }
 
-/* ---- repr ------------------------------------------------------------------------------ */
+/* ---- repr ---- */
 
 static void put_quoted(struct buf *b, struct str s)
 {
@@ -149,8 +149,7 @@ void jj_put_repr(struct jj *j, struct buf *b, struct jj_val v)
 {
     jj_step(j, 1);
     jj_push(j);
-    if ((int64_t)b->n > j->written_max)
-        jj_fail(j, "a text of more than %lld bytes", (long long)j->written_max);
+    jj_check_size(j, b->n);
     switch (v.t) {
     case T_MISSING:
     case T_UNDEF: buf_puts(b, "Undefined"); break;
@@ -206,8 +205,7 @@ void jj_put_escaped(struct buf *b, struct str s)
     }
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 static void put_json_char(struct buf *b, uint32_t c, bool ascii)
 {
@@ -337,8 +335,7 @@ static void put_json(struct json_out *o, struct jj_val v)
 {
     jj_step(o->j, 1);
     jj_push(o->j);
-    if ((int64_t)o->b->n > o->j->written_max)
-        jj_fail(o->j, "a text of more than %lld bytes", (long long)o->j->written_max);
+    jj_check_size(o->j, o->b->n);
     switch (v.t) {
     case T_NONE: buf_puts(o->b, "null"); break;
     case T_BOOL: buf_puts(o->b, v.b ? "true" : "false"); break;

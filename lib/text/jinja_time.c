@@ -1,5 +1,5 @@
 /* jinja_time.c - strftime_now: the given time, in English, whatever the locale. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <time.h>
 

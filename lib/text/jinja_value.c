@@ -1,11 +1,11 @@
 /* jinja_value.c - values with Python's meaning: truth, equality, order, length. */
-#include "text/jinja_priv.h"
+#include "text/jinja_run.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- making ------------------------------------------------------------------------ */
+/* ---- making ---- */
 
 struct jj_val jj_seq(struct jj *j, enum jj_type t, size_t n)
 {
@@ -99,7 +99,7 @@ struct jj_val jj_integer(struct jj *j, struct str s)
     return big;
 }
 
-/* ---- looking ------------------------------------------------------------------------- */
+/* ---- looking ---- */
 
 const char *jj_type_name(struct jj_val v)
 {
@@ -197,7 +197,7 @@ bool jj_true(struct jj *j, struct jj_val v)
     }
 }
 
-/* ---- comparing -------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static int sign(double a, double b)
 {

@@ -21,6 +21,7 @@ struct infer_choice {
 struct infer_request {
     const int32_t *prompt;
     int32_t n_prompt;   /* >= 1 */
+    int32_t adapter;    /* a number of model_load_adapter(); 0: none */
     int32_t max_tokens; /* >= 0; the model's context may end the answer earlier */
     double temperature; /* below INFER_GREEDY_BELOW: greedy */
     double top_p;       /* 1: off */

@@ -99,7 +99,7 @@ bool job_start(struct infer *f, struct job *j)
     int32_t promise = labels_pages(&j->r);
     if (n + promise > pages_available(&f->pages))
         return false;
-    seq_init(&j->seq, n);
+    seq_init(&j->seq, n, j->r.adapter);
     for (int32_t i = 0; i < n; i++)
         j->seq.pages[i] = pages_take(&f->pages);
     j->promise = j->promised = promise;

@@ -59,7 +59,7 @@ static void branch_start(struct infer *f, struct job *j, struct branch *b, int32
     j->promised -= promised;
     f->pages.promised -= promised;
     b->own = own;
-    seq_init(&b->seq, shared + own);
+    seq_init(&b->seq, shared + own, j->r.adapter);
     for (int32_t i = 0; i < shared; i++) {
         pages_share(&f->pages, j->seq.pages[i]);
         b->seq.pages[i] = j->seq.pages[i];

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void seq_init(struct seq *s, int32_t n_pages)
+void seq_init(struct seq *s, int32_t n_pages, int32_t adapter)
 {
-    *s = (struct seq){.pages = xcalloc((size_t)n_pages, sizeof *s->pages), .n_pages = n_pages};
+    *s = (struct seq){.pages = xcalloc((size_t)n_pages, sizeof *s->pages),
+                      .n_pages = n_pages,
+                      .adapter = adapter};
 }
 
 void seq_release(struct seq *s, struct pages *p)
@@ -30,6 +32,7 @@ void plan_release(struct plan *p)
     free(p->ids);
     free(p->pos);
     free(p->spans);
+    free(p->adapters);
     free(p->pages);
     free(p->row_tokens);
     for (int k = 0; k < ROW_KINDS; k++)
@@ -55,6 +58,8 @@ int32_t plan_tokens(struct plan *p, struct seq *s, const int32_t *ids, int32_t n
     for (int32_t i = 0; i < n; i++)
         p->pos[first + i] = s->done + i;
     GROW(p->spans, p->cap_spans, p->n_spans + 1);
+    GROW(p->adapters, p->cap_adapters, p->n_spans + 1);
+    p->adapters[p->n_spans] = s->adapter;
     p->spans[p->n_spans++] = (struct span){first, n, s->done, (int32_t)p->n_pages};
     GROW(p->pages, p->cap_pages, p->n_pages + used);
     memcpy(p->pages + p->n_pages, s->pages, used * sizeof *p->pages);
@@ -96,6 +101,7 @@ struct batch plan_batch(struct plan *p)
         .n_spans = (int32_t)p->n_spans,
         .pages = p->pages,
         .n_pages = (int32_t)p->n_pages,
+        .adapters = p->adapters,
         .rows = p->row_tokens,
         .n_rows = n,
     };

@@ -14,9 +14,10 @@
 struct seq {
     int32_t *pages;
     int32_t n_pages, done;
+    int32_t adapter; /* whose keys and values they are; 0: the model's own */
 };
 
-void seq_init(struct seq *s, int32_t n_pages);
+void seq_init(struct seq *s, int32_t n_pages, int32_t adapter);
 void seq_release(struct seq *s, struct pages *p);
 
 /* What is wanted of a row. */
@@ -46,8 +47,9 @@ struct plan {
     int32_t tokens, n_rows;
     int32_t *ids, *pos; /* [max_tokens] */
     struct span *spans;
+    int32_t *adapters; /* of the spans */
     int32_t *pages;
-    size_t n_spans, cap_spans, n_pages, cap_pages;
+    size_t n_spans, cap_spans, cap_adapters, n_pages, cap_pages;
     struct rows rows[ROW_KINDS];
     int32_t *row_tokens; /* [max_rows]: the rows of all kinds, one kind after the other */
 };

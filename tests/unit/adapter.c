@@ -5,6 +5,7 @@
 
 #include "ckpt/match.h"
 #include "ckpt/peft.h"
+#include "infer/infer.h"
 #include "model/lora_config.h"
 #include "model/model.h"
 #include "tiny_model.h"
@@ -539,6 +540,75 @@ static void test_forms(void)
     CHECK(!same(none, f32) && !same(got, f32));
 }
 
+/* ---- chosen by requests --------------------------------------------------- */
+
+enum { REQUESTS = 4, TOKENS = 6, CHOICES = 2 };
+
+struct answer {
+    int32_t ids[TOKENS], n;
+    float logprobs[TOKENS];
+    double choices[CHOICES];
+};
+
+static void take_answer(void *arg, const struct infer_request *r, const struct infer_answer *a)
+{
+    struct answer *to = r->owner;
+    (void)arg;
+    to->n = a->n;
+    memcpy(to->ids, a->ids, (size_t)a->n * sizeof *a->ids);
+    memcpy(to->logprobs, a->logprobs, (size_t)a->n * sizeof *a->logprobs);
+    if (a->choice_logprobs)
+        memcpy(to->choices, a->choice_logprobs, sizeof to->choices);
+}
+
+/* The requests first .. first+n-1, all at once. */
+static void answer(const struct infer_request *requests, int first, int n, struct answer *out)
+{
+    struct err e = {0};
+    struct infer *f = infer_new(base, &(struct infer_config){N, N, REQUESTS});
+    int rc = 0;
+    for (int i = first; i < first + n && rc == 0; i++) {
+        struct infer_request r = requests[i];
+        r.owner = &out[i];
+        rc = infer_add(f, &r, &e);
+    }
+    while (rc == 0 && infer_in_flight(f))
+        rc = infer_step(f, take_answer, NULL, &e);
+    CHECK_MSG(rc == 0, "%s", e.text);
+    infer_free(f);
+}
+
+static void test_requests(void)
+{
+    static const int32_t prompt[] = {7, 3, 9, 1, 5}, label[] = {4, 8, 2};
+    static const struct infer_choice choices[CHOICES] = {{label, 3}, {label + 1, 2}};
+    struct files f = {.config = WITH("\"target_modules\":\"all-linear\""),
+                      .modules = "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj",
+                      .layers = 2,
+                      .rank = 4};
+    struct err e = {0};
+    struct infer_request r[REQUESTS];
+    struct answer alone[REQUESTS] = {0}, together[REQUESTS] = {0};
+    int32_t number = load(&f, &e);
+    CHECK(number > 0);
+    for (int labels = 0; labels < 2; labels++) {
+        for (int i = 0; i < REQUESTS; i++)
+            r[i] = (struct infer_request){.prompt = prompt,
+                                          .n_prompt = 5,
+                                          .max_tokens = TOKENS,
+                                          .top_p = 1,
+                                          .adapter = i % 2 ? number : 0,
+                                          .choices = choices,
+                                          .n_choices = labels ? CHOICES : 0};
+        for (int i = 0; i < REQUESTS; i++)
+            answer(r, i, 1, alone);
+        answer(r, 0, REQUESTS, together);
+        CHECK(!memcmp(alone, together, sizeof alone));
+        CHECK(!memcmp(&alone[0], &alone[2], sizeof *alone));
+        CHECK(memcmp(&alone[0], &alone[1], sizeof *alone) != 0);
+    }
+}
+
 /* Numbers alone tell two trainings apart. */
 static void test_hash(void)
 {
@@ -583,6 +653,7 @@ int main(void)
     test_spellings();
     test_layers();
     test_forms();
+    test_requests();
     test_hash();
     model_close(base);
     dev->ops->close(dev);

@@ -165,6 +165,7 @@ struct dev_info {
     char name[64]; /* "cpu/avx512", "ref", for summaries and keys */
     int threads;
     int64_t memory; /* bytes that may be allocated; 0: not known */
+    bool bf16; /* products of bf16 are faster than of f32: activations are worth rounding */
 };
 
 struct dev_config {

@@ -107,7 +107,7 @@ static void settle(struct forward *f, const struct tensor *y, const float *weigh
 static struct tensor enter(struct forward *f, const float *norm)
 {
     struct model *m = f->m;
-    struct tensor in = rows_of(m->work.in, m->config.dtype, f->T, m->spec.width);
+    struct tensor in = rows_of(m->work.in, m->act, f->T, m->spec.width);
     settle(f, norm ? &in : NULL, norm);
     return norm ? in : rows_of(m->work.x, DT_F32, f->T, m->spec.width);
 }
@@ -141,7 +141,7 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
     struct tensor qkv = rows_of(m->work.qkv, DT_F32, f->T, q_cols + 2 * kv_cols);
     struct tensor q = columns(&qkv, 0, q_cols), k = columns(&qkv, q_cols, kv_cols);
     struct tensor v = columns(&qkv, q_cols + kv_cols, kv_cols);
-    struct tensor heads = rows_of(m->work.heads, m->config.dtype, f->T, q_cols);
+    struct tensor heads = rows_of(m->work.heads, m->act, f->T, q_cols);
     ops->linear(m->dev, &qkv, in, y->qkv, y->qkv_bias);
     lora_apply(m, i, LORA_QKV, in, &qkv);
     struct rope_args rope = {.heads = s->heads,
@@ -177,7 +177,7 @@ static void feed(struct forward *f, int32_t i, const struct tensor *in,
     const struct spec *s = &m->spec;
     const struct layer *y = &m->layer[i];
     struct tensor gate_up = rows_of(m->work.gate_up, DT_F32, f->T, 2 * (int64_t)s->ffn);
-    struct tensor gated = rows_of(m->work.gated, m->config.dtype, f->T, s->ffn);
+    struct tensor gated = rows_of(m->work.gated, m->act, f->T, s->ffn);
     struct gated_args a = {.kind = s->gate};
     m->dev->ops->linear(m->dev, &gate_up, in, y->gate_up, y->gate_up_bias);
     lora_apply(m, i, LORA_GATE_UP, in, &gate_up);
@@ -235,7 +235,7 @@ static int keep_rows(struct forward *f, const struct batch *b, float *host, stru
     struct tensor x = rows_of(m->work.x, DT_F32, f->T, s->width);
     struct tensor out = rows_of(m->work.out, DT_F32, f->T, s->width);
     struct tensor last = rows_of(m->work.last, DT_F32, b->n_rows, s->width);
-    struct tensor kept = rows_of(m->work.kept, m->config.dtype, b->n_rows, s->width);
+    struct tensor kept = rows_of(m->work.kept, m->act, b->n_rows, s->width);
     if (b->tap)
         ops->norm(m->dev, &out, &x, NULL, 1, m->final_norm, s->eps, s->norm_plus_one);
     if (tap(f, b, s->layers, m->work.out, host, e) < 0)
@@ -269,8 +269,8 @@ static struct tensor kept_rows(const struct model *m, int32_t r0, int32_t n)
 {
     if (r0 < 0 || n < 0 || n > m->kept - r0)
         BUG("rows %d + %d of %d", r0, n, m->kept);
-    int64_t row_bytes = m->spec.width * dtype_size(m->config.dtype);
-    return rows_of((char *)m->work.kept + r0 * row_bytes, m->config.dtype, n, m->spec.width);
+    int64_t row_bytes = m->spec.width * dtype_size(m->act);
+    return rows_of((char *)m->work.kept + r0 * row_bytes, m->act, n, m->spec.width);
 }
 
 /* The kept rows from r0 on, n at most, that go through one head. */

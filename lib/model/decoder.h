@@ -18,15 +18,15 @@ struct layer {
 /* Buffers for the activations of one forward of T tokens and R kept rows. */
 struct work {
     float *x;       /* [T, C] residual stream */
-    void *in;       /* [T, C] what enters a product, in the compute type */
+    void *in;       /* [T, C] what enters a product, of type act */
     float *qkv;     /* [T, (H + 2G) D] */
-    void *heads;    /* [T, H D], compute type */
+    void *heads;    /* [T, H D], type act */
     float *gate_up; /* [T, 2F] */
-    void *gated;    /* [T, F], compute type */
+    void *gated;    /* [T, F], type act */
     float *out;     /* [T, C] a half layer's result */
     float *normed;  /* [T, C] the same behind its norm; NULL where no layer has one */
     float *last;    /* [R, C] residual stream of the kept rows */
-    void *kept;     /* [R, C] the same behind the final norm, compute type */
+    void *kept;     /* [R, C] the same behind the final norm, type act */
     void *ids, *pos, *rows, *spans, *pages; /* the batch itself */
     void *picked;                           /* int32_t[R]: ids for the head, or from it */
     float *logprobs;                        /* [R] */
@@ -39,6 +39,7 @@ struct model {
     struct dev *dev;
     struct spec spec;
     struct model_config config;
+    enum dtype act; /* of what enters products */
     struct model_info info;
     struct layer *layer;         /* [layers] */
     struct weight *embed, *head; /* the same where tied */

@@ -104,7 +104,7 @@ static int make_work(struct model *m, struct err *e)
 {
     const struct spec *s = &m->spec;
     struct work *w = &m->work;
-    enum dtype act = m->config.dtype;
+    enum dtype act = m->act;
     int64_t T = m->config.batch_tokens, R = m->config.head_rows, C = s->width;
     int64_t q = (int64_t)s->heads * s->head_dim, kv = (int64_t)s->kv_heads * s->head_dim;
     int64_t a_list = (m->positions + KV_PAGE - 1) / KV_PAGE;
@@ -163,9 +163,12 @@ struct model *model_open(struct dev *d, const struct ckpt *c, const struct model
     if (cfg->batch_tokens < 1 || cfg->head_rows < 1 ||
         (cfg->dtype != DT_F32 && cfg->dtype != DT_BF16))
         BUG("model_config");
+    struct dev_info info;
     struct model *m = xcalloc(1, sizeof *m);
     m->dev = d;
     m->config = *cfg;
+    d->ops->info(d, &info);
+    m->act = info.bf16 ? cfg->dtype : DT_F32;
     if (spec_read(&m->spec, ckpt_config(c), e) < 0 || load_weights(m, c, e) < 0) {
         err_prefix(e, "%s", ckpt_dir(c));
         model_close(m);

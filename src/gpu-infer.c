@@ -114,6 +114,7 @@ static void ask(struct run *r, struct task *t)
     struct infer_request q = {
         .prompt = t->prompt.v,
         .n_prompt = (int32_t)t->prompt.n,
+        .adapter = t->adapter,
         .max_tokens = (int32_t)p->max_tokens,
         .temperature = p->temperature,
         .top_p = p->top_p,
@@ -230,6 +231,7 @@ static void release(struct run *r)
     answers_release(&r->answers);
     engine_close(&r->engine);
     free(r->o.template_args.items);
+    free(r->o.adapters.items);
 }
 
 int main(int argc, char **argv)

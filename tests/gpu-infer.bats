@@ -456,5 +456,7 @@ gpu-infer: params.n is not supported and left out" ]
     [ "$status" -eq 0 ]
     [[ "${lines[0]}" == "usage: gpu-infer "* ]]
     chats 3 > data.jsonl
+    adapter german '='
+    adapter french '>'
     runs_examples gpu-infer
 }

@@ -34,3 +34,28 @@ runs_examples() { # runs_examples TOOL
         [ "$status" -eq 0 ] || { echo "$line: $status: $output"; return 1; }
     done < examples
 }
+
+# A LoRA adapter of rank 1 for q_proj and v_proj of the embedded model, every number of which has
+# the bytes of one letter: a later letter is a larger number.  Given members change its
+# configuration.
+adapter() { # adapter DIR LETTER [MEMBERS]
+    mkdir -p "$1"
+    printf '{"peft_type":"LORA","r":1,"lora_alpha":2,"target_modules":["q_proj","v_proj"]%s}\n' "${3:+,$3}" > "$1/adapter_config.json"
+    awk -v letter="$2" -v data="$1/data" 'function put(name, rows, cols,    i) {
+            printf "%s\"base_model.model.model.layers.%s.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[%d,%d]}",
+                at ? "," : "{", name, rows, cols, at, at + 4 * rows * cols
+            at += 4 * rows * cols
+            for (i = 0; i < rows * cols; i++) printf "%s%s%s%s", letter, letter, letter, letter > data
+        }
+        BEGIN {
+            for (i = 0; i < 4; i++) {
+                put(i ".self_attn.q_proj.lora_A", 1, 128); put(i ".self_attn.q_proj.lora_B", 128, 1)
+                put(i ".self_attn.v_proj.lora_A", 1, 128); put(i ".self_attn.v_proj.lora_B", 64, 1)
+            }
+            printf "}"
+        }' > "$1/header"
+    local n
+    n=$(printf '\\x%02x\\x%02x' $(($(wc -c < "$1/header") & 255)) $(($(wc -c < "$1/header") >> 8)))
+    { printf '%b\0\0\0\0\0\0' "$n"; cat "$1/header" "$1/data"; } > "$1/adapter_model.safetensors"
+    rm "$1/header" "$1/data"
+}

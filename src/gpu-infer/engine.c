@@ -72,8 +72,10 @@ static int set_choices_end(struct engine *g, const struct options *o, struct err
 int engine_open(struct engine *g, const struct options *o, const char *date, struct err *e)
 {
     *g = (struct engine){0};
-    if (!(g->ckpt = ckpt_open(o->model, e)) || model_eos(g->ckpt, &g->eos, e) < 0 ||
-        open_text(g, o, date, e) < 0 || set_choices_end(g, o, e) < 0)
+    if (!(g->ckpt = ckpt_open(o->model, e)) ||
+        adapters_open(&g->adapters, &o->adapters, e) < 0 ||
+        model_eos(g->ckpt, &g->eos, e) < 0 || open_text(g, o, date, e) < 0 ||
+        set_choices_end(g, o, e) < 0)
         return -1;
     g->defaults = params_defaults(o, ckpt_generation(g->ckpt), &g->labels);
     g->dtype = o->dtype == DTYPE_F32    ? DT_F32
@@ -96,7 +98,8 @@ int engine_load(struct engine *g, const struct options *o, struct err *e)
         .kv_bytes = o->kv_memory ? o->kv_memory : KV_BYTES,
         .sequences = (int32_t)o->max_requests,
     };
-    if (!(g->model = model_open(g->dev, g->ckpt, &c, e)))
+    if (!(g->model = model_open(g->dev, g->ckpt, &c, e)) ||
+        adapters_load(&g->adapters, g->model, e) < 0)
         return -1;
     model_info(g->model, &g->info);
     if (g->choices_end >= g->info.vocab && !strcmp(o->choices_end, "auto"))
@@ -119,6 +122,7 @@ void engine_close(struct engine *g)
     tokenizer_free(g->tokenizer);
     chat_free(g->chat);
     labels_free(&g->labels);
+    adapters_close(&g->adapters);
     if (g->ckpt)
         ckpt_close(g->ckpt);
 }

@@ -2,6 +2,7 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 
+#include "gpu-infer/adapters.h"
 #include "gpu-infer/options.h"
 #include "gpu-infer/params.h"
 #include "infer/infer.h"
@@ -10,6 +11,7 @@
 
 struct engine {
     struct ckpt *ckpt;
+    struct adapters adapters;
     struct chat *chat;           /* NULL: the model has no chat template */
     struct tokenizer *tokenizer; /* NULL: the model has none */
     struct model_eos eos;

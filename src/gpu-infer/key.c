@@ -17,6 +17,18 @@ static void put_hash(json_t *key, const char *name, uint64_t hash)
     json_object_set_new(key, name, json_string(hex));
 }
 
+/* "adapter" is the one for all records. */
+static void put_adapters(json_t *key, const struct adapters *a)
+{
+    json_t *named = json_object();
+    for (size_t i = 0; i < a->n; i++)
+        put_hash(a->v[i].name ? named : key, a->v[i].name ? a->v[i].name : "adapter",
+                 peft_hash(a->v[i].peft));
+    if (json_object_size(named))
+        json_object_set(key, "adapters", named);
+    json_decref(named);
+}
+
 /* The device's kind and its instruction set stand in one name, "cpu/avx512". */
 static void put_device(json_t *key, const char *name)
 {
@@ -54,6 +66,7 @@ char *key_text(const struct engine *g, const struct options *o)
     json_t *key = json_object();
     json_object_set_new(key, "version", json_string(VERSION));
     put_hash(key, "model", ckpt_hash(g->ckpt));
+    put_adapters(key, &g->adapters);
     if (g->chat)
         put_hash(key, "template", chat_hash(g->chat));
     if (g->chat && chat_uses_date(g->chat))

@@ -44,6 +44,11 @@ static char **parse(struct options *o, int argc, char **argv)
     const struct arg table[] = {
         {.kind = ARG_GROUP, .help = "model and device"},
         {STRING("model", model, "DIR", "model directory"), .letter = 'm'},
+        {.kind = ARG_LIST,
+         .name = "adapter",
+         .to = &o->adapters,
+         .metavar = "[NAME=]DIR",
+         .help = "LoRA adapter, for all records or those that name it"},
         {STRING("device", device, "DEV", "auto, cpu, cpu:K/N, cuda:N or ref"), .letter = 'd'},
         {INT("threads", threads, 1, 1024, "CPU threads"), .fallback = "the cores of the slice"},
         {CHOICE("dtype", dtype, "auto|f32|bf16", "precision; auto is the checkpoint's")},

@@ -7,7 +7,7 @@
 struct options {
     /* model and device */
     const char *model, *device, *template_file, *date;
-    struct arg_list template_args;
+    struct arg_list template_args, adapters;
     int dtype, isa, reasoning;
     int64_t threads, batch_tokens, max_requests, kv_memory;
 

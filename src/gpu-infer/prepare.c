@@ -232,6 +232,22 @@ static bool is_response(const struct json_member *m, size_t index, void *arg)
     return json_key_is(m->key, "response");
 }
 
+/* p->text is free until the prompt is read. */
+static int choose_adapter(struct prepare *p, struct task *t, const struct json_member *m,
+                          struct fault *f)
+{
+    const struct adapters *all = &p->engine->adapters;
+    t->adapter = adapters_default(all);
+    if (!m || json_kind(m->value) == JSON_NULL)
+        return 0;
+    buf_clear(&p->text);
+    if (json_kind(m->value) != JSON_STRING || !json_decode(&p->text, m->value))
+        return fault(f, "bad_field", "field \"adapter\" must be a string");
+    f->type = "unknown_adapter";
+    t->adapter = adapters_find(all, buf_str(&p->text), &f->e);
+    return t->adapter < 0 ? -1 : 0;
+}
+
 static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct fault *f)
 {
     const struct json_member *m = rec_find(rec, "params"), *adapter = rec_find(rec, "adapter");
@@ -239,8 +255,8 @@ static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct 
     if (rec_find(rec, "response") && !p->options->overwrite)
         return fault(f, "reserved_member",
                      "the record already has \"response\"; --overwrite replaces it");
-    if (adapter && json_kind(adapter->value) != JSON_NULL)
-        return fault(f, "unknown_adapter", "this version has no adapters");
+    if (choose_adapter(p, t, adapter, f) < 0)
+        return -1;
     if (m && params_read(&t->params, &t->labels, m->value, &p->told, &f->type, &f->e) < 0)
         return -1;
     if (read_key(p, rec, t, f) < 0 || read_prompt(p, rec, t, f) < 0)

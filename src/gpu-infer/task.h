@@ -21,6 +21,7 @@ struct task {
     struct ids *choice_ids;       /* [n_choices] */
     struct infer_choice *choices; /* views of them */
     size_t n_choices;
+    int32_t adapter;             /* 0: none */
     uint64_t source, repetition; /* what draws are keyed by, with the seed */
 };
 

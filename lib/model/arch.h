@@ -11,15 +11,17 @@
 
 /* ---- rotary positions ----------------------------------------------------- */
 
-enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_FACTORS };
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_FACTORS };
 
 /* One table of cosines and sines. */
 struct rope_spec {
     enum rope_kind kind;
     double theta;
-    double factor;              /* linear, llama3 */
+    double factor;              /* linear, llama3, yarn */
     double low_freq, high_freq; /* llama3 */
-    double original;            /* llama3: positions of the first training */
+    double fast, slow;          /* yarn: rotations within the first training's positions */
+    bool truncate;              /* yarn: the range between them is of whole numbers */
+    double original;            /* llama3, yarn: positions of the first training */
     double *factors;            /* ROPE_FACTORS: a divisor for each frequency; owned */
     double attention_factor;    /* on cosines and sines */
 };
@@ -37,6 +39,14 @@ enum norm_place { NORM_ATTN_IN, NORM_ATTN_OUT, NORM_MLP_IN, NORM_MLP_OUT, NORM_P
 struct layer_spec {
     int32_t window; /* 0: every key */
     int32_t rope;   /* table; -1: no rotation */
+    bool sparse;    /* experts in place of the one feed-forward part */
+};
+
+/* How the weights of experts are stored. */
+enum expert_storage {
+    EXPERTS_APART,   /* as tensors of their own, as those of a dense layer */
+    EXPERTS_COLUMNS, /* all in one, [E, in, out] */
+    EXPERTS_MXFP4    /* all in one, [E, out, in / 32] blocks and scales */
 };
 
 /* Tensor names without ".weight" and ".bias".  Those of a layer stand behind "LAYERSi.". */
@@ -48,6 +58,10 @@ struct names {
     const char *q_norm, *k_norm; /* NULL: none */
     const char *o, *gate, *up, *down;
     const char *gate_up; /* not NULL: stored as one, rows of gate, then of up */
+    const char *sinks;   /* NULL: none */
+    const char *router;
+    const char *experts; /* expert e's stand behind "EXPERTSe." where they are apart */
+    const char *expert_gate, *expert_up, *expert_gate_up, *expert_down;
 };
 
 struct spec {
@@ -71,6 +85,13 @@ struct spec {
     float embed_scale, residual_scale, head_scale; /* 1: not */
     float head_cap;
     enum gate_kind gate;
+
+    /* Layers with experts; 0: there is none. */
+    int32_t experts, experts_used, expert_ffn;
+    enum expert_storage expert_storage;
+    struct gated_args expert_gate;
+    struct route_args route;
+    bool router_bias, expert_bias;
 };
 
 /* Reads config.json by the row of its model_type; EXIT_CONFIG lists those there are. */
@@ -86,6 +107,9 @@ void arch_common(struct fields *f, struct spec *s);
 void arch_rope(struct fields *f, struct spec *s, double theta);
 /* One table's parameters; theta: the fallback. */
 void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta);
+/* Numbers of experts and of those that a token uses; all layers are sparse. */
+void arch_experts(struct fields *f, struct spec *s, int32_t experts, int32_t used);
+enum { EXPERT_FFN_MAX = 1 << 20 };
 /* sliding_window: 0 where it is null. */
 int32_t arch_window(struct fields *f, int32_t fallback);
 /* Every layer has the window, or those that layer_types says. */
@@ -97,6 +121,7 @@ void arch_slide_switch(struct fields *f, struct spec *s);
 
 void arch_gemma2(struct fields *f, struct spec *s);
 void arch_gemma3(struct fields *f, struct spec *s);
+void arch_gpt_oss(struct fields *f, struct spec *s);
 void arch_granite(struct fields *f, struct spec *s);
 void arch_llama(struct fields *f, struct spec *s);
 void arch_mistral(struct fields *f, struct spec *s);
@@ -104,6 +129,7 @@ void arch_olmo2(struct fields *f, struct spec *s);
 void arch_phi3(struct fields *f, struct spec *s);
 void arch_qwen2(struct fields *f, struct spec *s);
 void arch_qwen3(struct fields *f, struct spec *s);
+void arch_qwen3_moe(struct fields *f, struct spec *s);
 void arch_smollm3(struct fields *f, struct spec *s);
 
 #endif

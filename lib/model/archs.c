@@ -10,10 +10,10 @@ static const struct arch {
     const char *type; /* model_type */
     void (*read)(struct fields *f, struct spec *s);
 } archs[] = {
-    {"gemma2", arch_gemma2},   {"gemma3_text", arch_gemma3}, {"granite", arch_granite},
-    {"llama", arch_llama},     {"mistral", arch_mistral},    {"olmo2", arch_olmo2},
-    {"phi3", arch_phi3},       {"qwen2", arch_qwen2},        {"qwen3", arch_qwen3},
-    {"smollm3", arch_smollm3},
+    {"gemma2", arch_gemma2},   {"gemma3_text", arch_gemma3},  {"gpt_oss", arch_gpt_oss},
+    {"granite", arch_granite}, {"llama", arch_llama},         {"mistral", arch_mistral},
+    {"olmo2", arch_olmo2},     {"phi3", arch_phi3},           {"qwen2", arch_qwen2},
+    {"qwen3", arch_qwen3},     {"qwen3_moe", arch_qwen3_moe}, {"smollm3", arch_smollm3},
 };
 
 enum { ARCHS = sizeof archs / sizeof *archs };
@@ -23,6 +23,8 @@ enum {
     WIDTH_MAX = 1 << 20,
     LAYERS_MAX = 4096,
     HEADS_MAX = 4096,
+    EXPERTS_MAX = 4096,
+    USED_MAX = 256,
     VOCAB_MAX = 1 << 24,
     HEAD_MAX = 1 << 16
 };
@@ -49,9 +51,11 @@ static const char *const does_not_matter[] = {"_attn_implementation",
                                               "model_max_length",
                                               "output_attentions",
                                               "output_hidden_states",
+                                              "output_router_logits",
                                               "pad_token_id",
                                               "pretraining_tp",
                                               "return_dict",
+                                              "router_aux_loss_coef",
                                               "tokenizer_class",
                                               "torch_dtype",
                                               "torchscript",
@@ -83,6 +87,20 @@ void arch_common(struct fields *f, struct spec *s)
     s->layer = xcalloc((size_t)s->layers, sizeof *s->layer);
 }
 
+static void read_yarn(struct fields *f, struct rope_spec *r)
+{
+    r->kind = ROPE_YARN;
+    r->factor = fields_positive(f, "factor", FIELD_REQUIRED);
+    r->original = fields_positive(f, "original_max_position_embeddings", FIELD_REQUIRED);
+    r->fast = fields_positive(f, "beta_fast", 32);
+    r->slow = fields_positive(f, "beta_slow", 1);
+    r->truncate = fields_bool(f, "truncate", true);
+    double attention = r->factor > 1 ? 0.1 * log(r->factor) + 1 : 1;
+    r->attention_factor = fields_positive(f, "attention_factor", attention);
+    if (r->theta <= 1)
+        fields_refuse(f, "rope_theta", "larger than 1");
+}
+
 void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta)
 {
     const char *type = fields_text(f, "type", "default");
@@ -102,9 +120,11 @@ void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta)
         r->original = fields_positive(f, "original_max_position_embeddings", FIELD_REQUIRED);
         if (r->high_freq <= r->low_freq)
             fields_refuse(f, "high_freq_factor", "larger than low_freq_factor");
+    } else if (!strcmp(type, "yarn")) {
+        read_yarn(f, r);
     } else {
         fields_refuse(f, fields_have(f, "rope_type") ? "rope_type" : "type",
-                      "\"default\", \"linear\" or \"llama3\"");
+                      "\"default\", \"linear\", \"llama3\" or \"yarn\"");
     }
 }
 
@@ -120,6 +140,21 @@ void arch_rope(struct fields *f, struct spec *s, double theta)
         arch_rope_parameters(&sub, &s->rope[0], theta);
         (void)!fields_done(&sub); /* f has failed with it */
     }
+}
+
+void arch_experts(struct fields *f, struct spec *s, int32_t experts, int32_t used)
+{
+    s->experts = fields_int(f, "num_local_experts", experts, 1, EXPERTS_MAX);
+    experts = fields_int(f, "num_experts", s->experts, 1, EXPERTS_MAX);
+    if (fields_have(f, "num_local_experts") && experts != s->experts)
+        fields_refuse(f, "num_experts", "num_local_experts, where both are given");
+    s->experts = experts;
+    s->experts_used = fields_int(f, "num_experts_per_tok", used, 1,
+                                 experts < USED_MAX ? experts : USED_MAX);
+    s->expert_gate.kind = s->gate;
+    s->route.scale = 1;
+    for (int32_t i = 0; i < s->layers; i++)
+        s->layer[i].sparse = true;
 }
 
 /* layer_types, where present, says which layers have the window. */

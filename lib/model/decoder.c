@@ -164,7 +164,8 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
                                .layer = i,
                                .scale = s->attention_scale,
                                .window = s->layer[i].window,
-                               .soft_cap = s->attention_cap};
+                               .soft_cap = s->attention_cap,
+                               .sinks = y->sinks};
     ops->attention(m->dev, &heads, &q, m->kv, &f->spans, &a);
     ops->linear(m->dev, out, &heads, y->o, y->o_bias);
     lora_apply(m, i, LORA_O, &heads, out);
@@ -184,6 +185,30 @@ static void feed(struct forward *f, int32_t i, const struct tensor *in,
     m->dev->ops->gated(m->dev, &gated, &gate_up, &a);
     m->dev->ops->linear(m->dev, out, &gated, y->down, y->down_bias);
     lora_apply(m, i, LORA_DOWN, &gated, out);
+}
+
+/* The same by the experts that each token is sent to. */
+static void feed_experts(struct forward *f, int32_t i, const struct tensor *in,
+                         const struct tensor *out)
+{
+    struct model *m = f->m;
+    const struct spec *s = &m->spec;
+    const struct dev_ops *ops = m->dev->ops;
+    const struct layer *y = &m->layer[i];
+    const struct routing *r = &m->work.routing;
+    int64_t S = f->T * s->experts_used, F = s->expert_ffn;
+    struct tensor choice = rows_of(m->work.choice, DT_F32, f->T, s->experts);
+    struct tensor sorted = rows_of(m->work.sorted, in->dtype, S, s->width);
+    struct tensor gate_up = rows_of(m->work.gate_up, DT_F32, S, 2 * F);
+    struct tensor gated = rows_of(m->work.gated, m->act, S, F);
+    struct tensor down = rows_of(m->work.sorted, DT_F32, S, s->width);
+    ops->linear(m->dev, &choice, in, y->router, y->router_bias);
+    ops->route(m->dev, r, &choice, &s->route);
+    ops->gather_rows(m->dev, &sorted, in, r->token);
+    ops->linear_grouped(m->dev, &gate_up, &sorted, y->gate_up, y->gate_up_bias, r);
+    ops->gated(m->dev, &gated, &gate_up, &s->expert_gate);
+    ops->linear_grouped(m->dev, &down, &gated, y->down, y->down_bias, r);
+    ops->combine(m->dev, out, &down, r);
 }
 
 /* Shows a [T, C] buffer to a test. */
@@ -219,7 +244,7 @@ static int run_layers(struct forward *f, const struct batch *b, float *host, str
         attend(f, i, &in, &out);
         leave(f, &out, &normed, norm[NORM_ATTN_OUT]);
         in = enter(f, norm[NORM_MLP_IN]);
-        feed(f, i, &in, &out);
+        (m->spec.layer[i].sparse ? feed_experts : feed)(f, i, &in, &out);
         leave(f, &out, &normed, norm[NORM_MLP_OUT]);
     }
     settle(f, NULL, NULL);

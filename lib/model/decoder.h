@@ -9,8 +9,10 @@
 
 /* One layer's weights; vectors are f32 on the device.  NULL: the architecture has none. */
 struct layer {
-    struct weight *qkv, *o, *gate_up, *down;
-    float *qkv_bias, *o_bias, *gate_up_bias, *down_bias;
+    struct weight *qkv, *o;
+    struct weight *router, *gate_up, *down; /* with a router, the others are of all experts */
+    float *qkv_bias, *o_bias, *router_bias, *gate_up_bias, *down_bias;
+    float *sinks;
     float *norm[NORM_PLACES];
     float *q_norm, *k_norm;
 };
@@ -21,8 +23,8 @@ struct work {
     void *in;       /* [T, C] what enters a product, of type act */
     float *qkv;     /* [T, (H + 2G) D] */
     void *heads;    /* [T, H D], type act */
-    float *gate_up; /* [T, 2F] */
-    void *gated;    /* [T, F], type act */
+    float *gate_up; /* [T, 2F], or with experts [S, 2F] of S = T * experts_used rows */
+    void *gated;    /* [T, F] or [S, F], type act */
     float *out;     /* [T, C] a half layer's result */
     float *normed;  /* [T, C] the same behind its norm; NULL where no layer has one */
     float *last;    /* [R, C] residual stream of the kept rows */
@@ -31,6 +33,10 @@ struct work {
     void *picked;                           /* int32_t[R]: ids for the head, or from it */
     float *logprobs;                        /* [R] */
     float *logits;                          /* [LOGIT_ROWS, V] */
+    /* With experts. */
+    float *choice;          /* [T, E] the router's logits */
+    struct routing routing; /* and what follows from them */
+    void *sorted; /* [S, C] what enters the experts, and then, as f32, what they give */
 };
 
 enum { LOGIT_ROWS = 8 };

@@ -99,6 +99,9 @@ static int load_module(struct loader *l, int32_t layer, int i)
     struct lora *to = &l->a->layer[layer][i];
     int32_t rank;
     char name[256];
+    bool mlp = module->place == LORA_GATE_UP || module->place == LORA_DOWN;
+    if (mlp && l->m->spec.layer[layer].sparse)
+        return 0; /* experts stand there, which take no adapter: their tensors are surplus */
     snprintf(name, sizeof name, "%s%d.%s", l->m->spec.names.layers, (int)layer, module->name);
     mark(l, name);
     int in = lora_config_targets(&l->config, name, layer, module->standard, l->e);

@@ -46,10 +46,9 @@ int model_eos(const struct ckpt *c, struct model_eos *out, struct err *e)
     return 0;
 }
 
-static int32_t max3(int32_t a, int32_t b, int32_t c)
+static int64_t larger(int64_t a, int64_t b)
 {
-    int32_t m = a > b ? a : b;
-    return m > c ? m : c;
+    return a > b ? a : b;
 }
 
 static int make_kv(struct model *m, struct err *e)
@@ -108,6 +107,11 @@ static int make_work(struct model *m, struct err *e)
     int64_t T = m->config.batch_tokens, R = m->config.head_rows, C = s->width;
     int64_t q = (int64_t)s->heads * s->head_dim, kv = (int64_t)s->kv_heads * s->head_dim;
     int64_t a_list = (m->positions + KV_PAGE - 1) / KV_PAGE;
+    int64_t E = s->experts, S = T * s->experts_used;
+    int64_t ffn = larger(T * s->ffn, S * s->expert_ffn);
+    struct routing *r = &w->routing;
+    r->experts = s->experts;
+    r->used = s->experts_used;
     bool norm_out = s->names.norm[NORM_ATTN_OUT] || s->names.norm[NORM_MLP_OUT];
     m->pages_max = T * a_list;
     const struct need needs[] = {
@@ -115,8 +119,15 @@ static int make_work(struct model *m, struct err *e)
         {&w->in, T, C, act},
         {(void **)&w->qkv, T, q + 2 * kv, DT_F32},
         {&w->heads, T, q, act},
-        {(void **)&w->gate_up, T, 2 * (int64_t)s->ffn, DT_F32},
-        {&w->gated, T, s->ffn, act},
+        {(void **)&w->gate_up, ffn, 2, DT_F32},
+        {&w->gated, ffn, 1, act},
+        {(void **)&w->choice, T, E, DT_F32},
+        {(void **)&r->expert, S, 1, DT_I32},
+        {(void **)&r->weight, S, 1, DT_F32},
+        {(void **)&r->row, S, 1, DT_I32},
+        {(void **)&r->token, S, 1, DT_I32},
+        {(void **)&r->first, E ? E + 1 : 0, 1, DT_I32},
+        {&w->sorted, S, C, DT_F32},
         {(void **)&w->out, T, C, DT_F32},
         {(void **)&w->normed, norm_out ? T : 0, C, DT_F32},
         {(void **)&w->last, R, C, DT_F32},
@@ -132,27 +143,33 @@ static int make_work(struct model *m, struct err *e)
     };
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
         const struct need *n = &needs[i];
-        if (!n->rows)
+        if (!n->rows || !n->cols)
             continue;
         *n->at = m->dev->ops->alloc(m->dev, n->rows * n->cols * dtype_size(n->dtype), e);
         if (!*n->at)
             return -1;
     }
-    struct dev_limits limits = {.tokens = m->config.batch_tokens,
-                                .rows = m->config.head_rows,
-                                .heads = s->heads,
-                                .head_dim = s->head_dim,
-                                .vocab = s->vocab,
-                                .width = max3(s->width, (int32_t)q, s->ffn)};
+    struct dev_limits limits = {
+        .tokens = m->config.batch_tokens,
+        .rows = m->config.head_rows,
+        .heads = s->heads,
+        .head_dim = s->head_dim,
+        .vocab = s->vocab,
+        .width = (int32_t)larger(larger(C, q), larger(s->ffn, s->expert_ffn)),
+        .experts = s->experts,
+        .used = s->experts_used};
     return m->dev->ops->reserve(m->dev, &limits, e);
 }
 
 static void free_work(struct model *m)
 {
     struct work *w = &m->work;
-    void *const all[] = {w->x,    w->in,     w->qkv,   w->heads,  w->gate_up,  w->gated,
-                         w->out,  w->normed, w->last,  w->kept,   w->ids,      w->pos,
-                         w->rows, w->spans,  w->pages, w->picked, w->logprobs, w->logits};
+    const struct routing *r = &w->routing;
+    void *const all[] = {w->x,      w->in,       w->qkv,    w->heads,  w->gate_up,
+                         w->gated,  w->out,      w->normed, w->last,   w->kept,
+                         w->ids,    w->pos,      w->rows,   w->spans,  w->pages,
+                         w->picked, w->logprobs, w->logits, w->choice, w->sorted,
+                         r->expert, r->weight,   r->row,    r->token,  r->first};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         m->dev->ops->free(m->dev, all[i]);
 }

@@ -4,6 +4,27 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* YaRN: the frequency that turns `rotations` times within the first training's positions. */
+static double yarn_place(const struct rope_spec *r, double rotations, int32_t rotary)
+{
+    return rotary * log(r->original / (rotations * 2 * M_PI)) / (2 * log(r->theta));
+}
+
+/* Fast ones stay, slow ones are divided, and between them it goes over by and by. */
+static double yarn(const struct rope_spec *r, double f, int32_t i, int32_t rotary)
+{
+    double lo = yarn_place(r, r->fast, rotary), hi = yarn_place(r, r->slow, rotary);
+    if (r->truncate) {
+        lo = floor(lo);
+        hi = ceil(hi);
+    }
+    lo = fmax(lo, 0);
+    hi = fmin(hi, rotary - 1);
+    double ramp = (i - lo) / (hi == lo ? 0.001 : hi - lo);
+    ramp = fmin(fmax(ramp, 0), 1);
+    return ramp * f / r->factor + (1 - ramp) * f;
+}
+
 /* The i-th of rotary/2 frequencies. */
 static double frequency(const struct rope_spec *r, int32_t i, int32_t rotary)
 {
@@ -12,6 +33,7 @@ static double frequency(const struct rope_spec *r, int32_t i, int32_t rotary)
     case ROPE_DEFAULT: return f;
     case ROPE_LINEAR: return f / r->factor;
     case ROPE_FACTORS: return f / r->factors[i];
+    case ROPE_YARN: return yarn(r, f, i, rotary);
     case ROPE_LLAMA3: break;
     }
     double wave = 2 * M_PI / f;

@@ -83,39 +83,6 @@ int chat_render(const struct chat *c, struct str messages, struct str tools, str
     return rc;
 }
 
-/* ---- what stands behind an assistant's turn ---- */
-
-#define PROBE "millrace7probe"
-#define PARTS(text) "[{\"type\":\"text\",\"text\":\"" text "\"}]"
-#define TURNS(user, answer) \
-    "[{\"role\":\"user\",\"content\":" user "},{\"role\":\"assistant\",\"content\":" answer "}]"
-
-/* Renders a conversation that ends with the probe as the answer; what follows the probe is what
- * the template writes after a turn.  Some templates take contents as lists of parts only. */
-void chat_find_turn_end(struct chat *c)
-{
-    static const char *const probes[] = {
-        TURNS("\"question\"", "\"" PROBE "\""),
-        TURNS(PARTS("question"), PARTS(PROBE)),
-    };
-    struct str none = {0};
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-        struct buf text = {0};
-        const char *last = NULL;
-        if (chat_render(c, str_of(probes[i]), none, none, false, &text, NULL) == 0) {
-            for (const char *p = text.p; p && (p = strstr(p, PROBE)); p += strlen(PROBE))
-                last = p;
-        }
-        if (last) {
-            last += strlen(PROBE);
-            buf_add(&c->turn_end, last, text.n - (size_t)(last - text.p));
-        }
-        buf_release(&text);
-        if (last)
-            return;
-    }
-}
-
 struct str chat_turn_end(const struct chat *c)
 {
     return buf_str(&c->turn_end);
@@ -141,6 +108,32 @@ bool chat_uses_date(const struct chat *c)
     return c->uses_date;
 }
 
+bool chat_mentions(const struct chat *c, struct str text)
+{
+    return c->source.n && memmem(c->source.p, c->source.n, text.p, text.n);
+}
+
+struct str chat_reasoning_kwargs(enum chat_reasoning level, struct str kwargs, struct buf *out)
+{
+    static const char *const names[] = {NULL, "low", "medium", "high", "none"};
+    struct str key, item;
+    if (level == CHAT_REASONING_UNSET)
+        return kwargs;
+    const char *on = level == CHAT_REASONING_NONE ? "false" : "true";
+    buf_clear(out);
+    buf_printf(out, "{\"reasoning_effort\":\"%s\",\"enable_thinking\":%s,\"thinking\":%s",
+               names[level], on, on);
+    if (!is_null(kwargs))
+        for (struct json_iter it = json_iter(kwargs); json_next(&it, &key, &item);) {
+            buf_putc(out, ',');
+            buf_addstr(out, key);
+            buf_putc(out, ':');
+            buf_addstr(out, item);
+        }
+    buf_putc(out, '}');
+    return buf_str(out);
+}
+
 void chat_free(struct chat *c)
 {
     if (!c)
@@ -153,5 +146,6 @@ void chat_free(struct chat *c)
     }
     free(c->vars);
     buf_release(&c->turn_end);
+    buf_release(&c->source);
     free(c);
 }

@@ -32,6 +32,28 @@ int chat_render(const struct chat *c, struct str messages, struct str tools, str
  * scoring takes the end token from it.  Borrowed. */
 struct str chat_turn_end(const struct chat *c);
 
+/* How much a model is to think, as the OpenAI API has it. */
+enum chat_reasoning {
+    CHAT_REASONING_UNSET,
+    CHAT_REASONING_LOW,
+    CHAT_REASONING_MEDIUM,
+    CHAT_REASONING_HIGH,
+    CHAT_REASONING_NONE,
+};
+/* The template variables that a level stands for (reasoning_effort, enable_thinking, thinking),
+ * with kwargs (n = 0: none, else an object), which win, behind them.  Written to *out; where no
+ * level is set, kwargs itself. */
+struct str chat_reasoning_kwargs(enum chat_reasoning level, struct str kwargs, struct buf *out);
+
+/* Appends what the template writes behind the last turn for the assistant to speak,
+ * found by rendering a probe.  False: it writes nothing, or that cannot be told. */
+bool chat_generation_prompt(const struct chat *c, struct str kwargs, struct buf *out);
+/* Appends what stands between the user's text and the assistant's in a finished conversation.
+ */
+bool chat_answer_start(const struct chat *c, struct buf *out);
+/* True where the template's source holds the text. */
+bool chat_mentions(const struct chat *c, struct str text);
+
 /* A text that tells two templates, dates or arguments apart, for keys and manifests. */
 uint64_t chat_hash(const struct chat *c);
 /* "YYYY-MM-DDTHH:MM:SS", the date in force; borrowed. */

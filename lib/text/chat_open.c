@@ -198,6 +198,7 @@ static int parse_template(struct chat *c, struct jinja **to, const char *name,
 {
     *to = jinja_new(name, source, e);
     c->source_hash = hash_bytes(c->source_hash, source.p, source.n);
+    buf_addstr(&c->source, source);
     c->uses_date |= source.n && memmem(source.p, source.n, "strftime_now", 12);
     return *to ? 0 : -1;
 }

@@ -19,6 +19,7 @@ struct chat {
     char date[32];
     bool uses_date;
     uint64_t source_hash;
+    struct buf source; /* of all templates */
     struct buf turn_end;
 };
 

@@ -229,6 +229,11 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id)
     return id >= 0 && (size_t)id < t->n_tokens && t->tokens[id].special;
 }
 
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id)
+{
+    return id >= 0 && (size_t)id < t->n_tokens && t->tokens[id].added;
+}
+
 int32_t tokenizer_size(const struct tokenizer *t)
 {
     return (int32_t)t->n_tokens;

@@ -49,6 +49,8 @@ int32_t tokenizer_id(const struct tokenizer *t, struct str token);
 struct str tokenizer_token(const struct tokenizer *t, int32_t id);
 /* True for added tokens marked special. */
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
+/* True for added tokens, special or not: those that are found whole in a text. */
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id);
 /* Largest id + 1. */
 int32_t tokenizer_size(const struct tokenizer *t);
 /* The id that the post-processor puts first, -1 when it puts none. */

@@ -1,22 +1,10 @@
 /* adapters.c - LoRA adapters on every backend: the reference's numbers, alone and in one batch
  * with the base model and other adapters, and against weights that they were merged into. */
-#include "reference.h"
-
-#include "dev/half.h"
-#include "files.h"
+#include "merged.h"
 
 #include <dirent.h>
 
 enum { ADAPTERS_MAX = 16, SEQUENCES_MAX = 2 * ADAPTERS_MAX + 1, MIXED_CHUNK = 7 };
-
-/* Between merged and unmerged, which are rounded in other places: what is asked for.  The
- * reference's own two ways differ by 8.2e-5. */
-static const double MERGED = 1e-3;
-
-struct adapter_case {
-    char name[256], base[256]; /* adapter, and the model that it goes with */
-    struct peft *peft;
-};
 
 /* ---- one batch for all ---------------------------------------------------- */
 
@@ -70,11 +58,12 @@ static int run_mixed(struct model *m, struct mixed *v, int32_t n, struct err *e)
     }
 }
 
-/* Prompts of several lengths: the i-th record of an adapter's reference. */
-static int32_t *prompt_of(const char *golden, const char *adapter, int i, int32_t *n)
+/* Prompts of several lengths: the i-th record of a reference, NULL where it has none. */
+static int32_t *prompt_of(const char *golden, const char *folder, const char *name, int i,
+                          int32_t *n)
 {
     char path[4600];
-    snprintf(path, sizeof path, "%s/golden_lora/%s.jsonl", golden, adapter);
+    snprintf(path, sizeof path, "%s/%s/%s.jsonl", golden, folder, name);
     FILE *f = fopen(path, "r");
     int32_t *ids = NULL;
     for (json_t *rec; (rec = next_record(f)); json_decref(rec))
@@ -121,7 +110,8 @@ static void check_mixed(struct golden_count *c, const char *golden, const struct
     int32_t made = 0;
     for (; rc == 0 && made < all; made++) { /* 1..n, none, 1..n */
         int32_t number = made == n ? 0 : n - made % (n + 1), len = 0;
-        v[made].ids = prompt_of(golden, group[made % n]->name, 1 + made % 4, &len);
+        v[made].ids = prompt_of(golden, "golden_lora", group[made % n]->name, 1 + made % 4,
+                                &len);
         v[made].alone = result_new(len, number, &info);
         v[made].now = result_new(len, number, &info);
         rc = run_chunks(m, &v[made].alone, v[made].ids, len, NULL, &e);
@@ -143,122 +133,6 @@ static void check_mixed(struct golden_count *c, const char *golden, const struct
         c->passed++;
     model_close(m);
     d->ops->close(d);
-}
-
-/* ---- merged --------------------------------------------------------------- */
-
-static float element(const struct ckpt_tensor *t, int64_t i)
-{
-    float f;
-    uint16_t h;
-    if (t->dtype == CKPT_F32) {
-        memcpy(&f, (const char *)t->data + 4 * i, 4);
-        return f;
-    }
-    memcpy(&h, (const char *)t->data + 2 * i, 2);
-    return t->dtype == CKPT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
-}
-
-/* alpha / r or alpha / sqrt(r), known here from the reference's table and not from the code
- * that is tested: alpha is 16, and 32 for v_proj in the adapter of patterns. */
-static double scale_of(const struct adapter_case *a, const char *tensor, int64_t r)
-{
-    bool pattern = strstr(a->name, "pattern") && strstr(tensor, ".v_proj.");
-    return (pattern ? 32 : 16) / (strstr(a->name, "rslora") ? sqrt((double)r) : (double)r);
-}
-
-/* W + s B A in f32; NULL where the adapter does not change the tensor. */
-static float *merge(const struct adapter_case *a, const struct ckpt_tensor *w)
-{
-    const struct safetensors *file = peft_tensors(a->peft);
-    char name[600];
-    int n = (int)strlen(w->name) - (int)strlen(".weight");
-    snprintf(name, sizeof name, "base_model.model.%s", w->name);
-    const struct ckpt_tensor *whole = safetensors_find(file, name);
-    snprintf(name, sizeof name, "base_model.model.%.*s.lora_A.weight", n < 0 ? 0 : n, w->name);
-    const struct ckpt_tensor *A = safetensors_find(file, name);
-    snprintf(name, sizeof name, "base_model.model.%.*s.lora_B.weight", n < 0 ? 0 : n, w->name);
-    const struct ckpt_tensor *B = safetensors_find(file, name);
-    if (!whole && !(A && B))
-        return NULL;
-    int64_t rows = w->shape[0], cols = w->shape[1];
-    float *out = xmalloc_n((size_t)(rows * cols), sizeof *out);
-    for (int64_t i = 0; i < rows * cols; i++) {
-        if (whole) {
-            out[i] = element(whole, i);
-            continue;
-        }
-        double sum = 0;
-        for (int64_t k = 0; k < A->shape[0]; k++)
-            sum += (double)element(B, i / cols * A->shape[0] + k) *
-                   (double)element(A, k * cols + i % cols);
-        out[i] = element(w, i) + (float)(scale_of(a, w->name, A->shape[0]) * sum);
-    }
-    return out;
-}
-
-static const char *const model_files[] = {"config.json", "model.safetensors", NULL};
-
-static void write_merged(const struct adapter_case *a, const struct ckpt *base, const char *dir)
-{
-    struct tensor_file f = {0};
-    for (size_t i = 0; i < ckpt_count(base); i++) {
-        const struct ckpt_tensor *t = ckpt_at(base, i);
-        float *merged = t->nd == 2 ? merge(a, t) : NULL;
-        size_t bytes = merged ? (size_t)(t->shape[0] * t->shape[1] * 4) : (size_t)t->bytes;
-        tensor_file_add(&f, t->name, merged ? "F32" : t->dtype_name, t->nd, t->shape,
-                        merged ? (const void *)merged : t->data, bytes);
-        free(merged);
-    }
-    tensor_file_write(&f, dir, "model.safetensors");
-    files_copy(ckpt_dir(base), dir, "config.json");
-}
-
-static double run_pair(struct dev *d, const struct adapter_case *a, const struct ckpt *base,
-                       const struct ckpt *merged, const int32_t *ids, int32_t n, struct err *e)
-{
-    struct model *x = session_open(d, base, DT_F32, e), *y = session_open(d, merged, DT_F32, e);
-    struct model_info info;
-    double worst = INFINITY;
-    if (x && y && model_load_adapter(x, a->peft, e) == 1) {
-        model_info(x, &info);
-        struct result rx = result_new(n, 1, &info), ry = result_new(n, 0, &info);
-        if (run_chunks(x, &rx, ids, n, NULL, e) == 0 &&
-            run_chunks(y, &ry, ids, n, NULL, e) == 0)
-            worst = worst_of(rx.logits, ry.logits, (size_t)n * (size_t)info.vocab, NULL);
-        result_free(&rx);
-        result_free(&ry);
-    }
-    model_close(x);
-    model_close(y);
-    return worst;
-}
-
-static void check_merged(struct golden_count *c, const char *golden, const struct ckpt *base,
-                         const struct adapter_case *a)
-{
-    struct err e = {0};
-    int32_t n = 0;
-    int32_t *ids = prompt_of(golden, a->name, 3, &n);
-    const char *dir = files_dir();
-    write_merged(a, base, dir);
-    struct ckpt *merged = ckpt_open(dir, &e);
-    for (int i = 0; i < BACKENDS; i++) {
-        struct dev *d = merged ? backend_open(&backends[i]) : NULL;
-        struct at at = {c, a->name, backends[i].name, "merged"};
-        if (!d)
-            continue;
-        double worst = run_pair(d, a, base, merged, ids, n, &e);
-        printf("golden/%s: %s %s merged: logits %.1e\n", c->kind, a->name, backends[i].name,
-               worst);
-        c->passed += bound(&at, e.status ? e.text : "logits", worst, MERGED);
-        d->ops->close(d);
-    }
-    if (!merged)
-        golden_fail(c, "%s merged: %s", a->name, e.text);
-    ckpt_close(merged);
-    files_remove(dir, model_files);
-    free(ids);
 }
 
 /* ---- all adapters --------------------------------------------------------- */
@@ -306,8 +180,11 @@ static void run_group(struct golden_count *c, const char *golden, struct adapter
         return;
     }
     for (int32_t i = 0; i < n; i++) {
+        int32_t tokens = 0;
+        int32_t *ids = prompt_of(golden, "golden_lora", group[i]->name, 3, &tokens);
         run_alone(c, golden, group[i], ckpt);
-        check_merged(c, golden, ckpt, group[i]);
+        check_merged(c, ckpt, group[i], ids, tokens);
+        free(ids);
     }
     for (int i = 0; i < BACKENDS; i++) {
         check_mixed(c, golden, ckpt, group, n, &backends[i], DT_F32);
@@ -381,11 +258,99 @@ static void run_adapters(struct golden_count *c, const char *golden)
         peft_close(cases[i].peft);
 }
 
+/* ---- every family --------------------------------------------------------- */
+
+/* A projection of a layer, experts apart. */
+static bool is_projection(const struct ckpt_tensor *t)
+{
+    return t->nd == 2 && strstr(t->name, "_proj.weight") && !strstr(t->name, ".experts.");
+}
+
+/* An adapter of rank 4 for every projection of a model, the way that the family stores them. */
+static void write_adapter(const char *dir, const struct ckpt *base)
+{
+    static const char config[] = "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":16,"
+                                 "\"target_modules\":\"all-linear\"}";
+    struct tensor_file f = {0};
+    uint64_t state = 1;
+    char name[600];
+    for (size_t i = 0; i < ckpt_count(base); i++) {
+        const struct ckpt_tensor *t = ckpt_at(base, i);
+        int64_t shape[2][2] = {{4, t->shape[1]}, {t->shape[0], 4}};
+        for (int k = 0; k < 2 && is_projection(t); k++) {
+            int64_t n = shape[k][0] * shape[k][1];
+            float *x = xcalloc((size_t)n, sizeof *x);
+            for (int64_t j = 0; j < n; j++) {
+                state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+                x[j] = (float)(int)(state >> 40) * 0x1p-27f - 0x1p-4f;
+            }
+            snprintf(name, sizeof name, "base_model.model.%.*s.lora_%c.weight",
+                     (int)(strlen(t->name) - strlen(".weight")), t->name, "AB"[k]);
+            tensor_file_add(&f, name, "F32", 2, shape[k], x, (size_t)n * sizeof *x);
+            free(x);
+        }
+    }
+    tensor_file_write(&f, dir, "adapter_model.safetensors");
+    files_put(dir, "adapter_config.json", config, sizeof config - 1);
+}
+
+static void run_family(struct golden_count *c, const char *golden, const char *model)
+{
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                        NULL};
+    struct adapter_case a;
+    struct err e = {0};
+    char path[4600];
+    int32_t n = 0;
+    snprintf(a.name, sizeof a.name, "%s", model);
+    snprintf(path, sizeof path, "%s/models/%s", golden, model);
+    struct ckpt *ckpt = ckpt_open(path, &e);
+    int32_t *ids = prompt_of(golden, "golden", model, 2, &n);
+    if (!ckpt || !ids || !have_model(ckpt, &e)) {
+        printf("golden/%s: %s skipped: %s\n", c->kind, model, e.text);
+        c->skipped++;
+    } else {
+        char *dir = xstrdup(files_dir());
+        write_adapter(dir, ckpt);
+        a.peft = peft_open(dir, &e);
+        if (a.peft)
+            check_merged(c, ckpt, &a, ids, n);
+        else
+            golden_fail(c, "%s: %s", model, e.text);
+        peft_close(a.peft);
+        files_remove(dir, files);
+        free(dir);
+    }
+    free(ids);
+    ckpt_close(ckpt);
+}
+
+static void run_families(struct golden_count *c, const char *golden)
+{
+    char dir[4096];
+    struct dirent **list;
+    snprintf(dir, sizeof dir, "%.4000s/models", golden);
+    int entries = scandir(dir, &list, NULL, by_name);
+    if (entries < 0) {
+        printf("golden/%s: no %s: skipped\n", c->kind, dir);
+        c->skipped++;
+        return;
+    }
+    for (int i = 0; i < entries; i++) {
+        if (list[i]->d_name[0] != '.')
+            run_family(c, golden, list[i]->d_name);
+        free(list[i]);
+    }
+    free(list);
+}
+
 int main(int argc, char **argv)
 {
-    struct golden_count c = {.kind = "adapters"};
+    struct golden_count c = {.kind = "adapters"}, made = {.kind = "adapters-families"};
     setvbuf(stdout, NULL, _IOLBF, 0);
     run_adapters(&c, argc > 1 ? argv[1] : "");
     golden_report(&c);
+    run_families(&made, argc > 1 ? argv[1] : "");
+    golden_report(&made);
     return golden_done();
 }

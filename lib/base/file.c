@@ -12,7 +12,8 @@
 int file_map(struct file_map *m, const char *path, struct err *e)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return err_set(e, EXIT_NOINPUT, "open %s:", path);
     int rc = -1;
@@ -43,11 +44,9 @@ void file_unmap(struct file_map *m)
     *m = (struct file_map){0};
 }
 
-int file_read(struct buf *b, const char *path, size_t max, struct err *e)
+/* Reads to the end and closes. */
+static int read_all(struct buf *b, int fd, const char *path, size_t max, struct err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, EXIT_NOINPUT, "open %s:", path);
     buf_clear(b);
     for (;;) {
         buf_reserve(b, 1 << 16);
@@ -67,6 +66,52 @@ int file_read(struct buf *b, const char *path, size_t max, struct err *e)
             return err_set(e, EXIT_CONFIG, "%s is larger than %zu bytes", path, max);
         }
     }
+}
+
+int file_read(struct buf *b, const char *path, size_t max, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, EXIT_NOINPUT, "open %s:", path);
+    return read_all(b, fd, path, max, e);
+}
+
+int file_read_document(struct buf *b, const char *path, size_t max, struct err *e)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(e, EXIT_NOINPUT, "open %s:", path);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return err_set(e, EXIT_CONFIG, "%s is not a regular file", path);
+    }
+    if (read_all(b, fd, path, max, e) < 0)
+        return -1;
+    const char *foreign = file_foreign(b->p, b->n);
+    return foreign ? err_set(e, EXIT_CONFIG, "%s is %s", path, foreign) : 0;
+}
+
+const char *file_foreign(const char *p, size_t n)
+{
+    static const struct {
+        const char *magic;
+        const char *what;
+    } kinds[] = {
+        {"version https://git-lfs", "a git-LFS pointer, not the file itself; run git lfs pull"},
+        {"GGUF", "a GGUF file; convert the model to safetensors"},
+        {"PK\003\004", "a zip or pickle file; convert the model to safetensors"},
+        {"\200\002", "a pickle; convert the model to safetensors"},
+        {"<!DOCTYPE", "an HTML page, not the file itself; download it again"},
+        {"<!doctype", "an HTML page, not the file itself; download it again"},
+        {"<html", "an HTML page, not the file itself; download it again"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t k = strlen(kinds[i].magic);
+        if (n >= k && !memcmp(p, kinds[i].magic, k))
+            return kinds[i].what;
+    }
+    return NULL;
 }
 
 const char *file_label(const char *path)

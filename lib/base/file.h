@@ -18,6 +18,13 @@ void file_unmap(struct file_map *m);
 /* Reads a whole file of at most max bytes into b (cleared first). */
 int file_read(struct buf *b, const char *path, size_t max, struct err *e) MUST_CHECK;
 
+/* The same of a file of a model directory: a regular one (not a FIFO, which may never end), and
+ * none of those that stand there when a download went wrong; EXIT_CONFIG says what it is. */
+int file_read_document(struct buf *b, const char *path, size_t max, struct err *e) MUST_CHECK;
+/* What a file that begins with these bytes is instead of the one expected ("a git-LFS pointer,
+ * not the file itself; run git lfs pull"), or NULL. */
+const char *file_foreign(const char *p, size_t n);
+
 /* Opens for reading; "-" is stdin.  Returns the descriptor; EXIT_NOINPUT when it cannot. */
 int file_open_input(const char *path, struct err *e) MUST_CHECK;
 /* The name for messages: "<stdin>" for "-". */

@@ -225,7 +225,7 @@ static int check_directory(const char *dir, struct err *e)
     struct file_map m;
     const char *foreign = NULL;
     if (file_map(&m, dir, NULL) == 0) {
-        foreign = document_foreign(m.p, m.n);
+        foreign = file_foreign(m.p, m.n);
         file_unmap(&m);
     }
     return err_set(e, EXIT_CONFIG, "%s is %s", dir,

@@ -51,13 +51,8 @@ json_t *document_read(const char *path, struct err *e)
 {
     struct buf b = {0};
     json_t *doc = NULL;
-    if (file_read(&b, path, DOCUMENT_BYTES, e) == 0) {
-        const char *foreign = document_foreign(b.p, b.n);
-        if (foreign)
-            err_set(e, EXIT_CONFIG, "%s is %s", path, foreign);
-        else
-            doc = document_parse(b.p, b.n, path, e);
-    }
+    if (file_read_document(&b, path, DOCUMENT_BYTES, e) == 0)
+        doc = document_parse(b.p, b.n, path, e);
     buf_release(&b);
     if (doc && !json_is_object(doc)) {
         err_set(e, EXIT_CONFIG, "%s: not a JSON object", path);
@@ -65,24 +60,4 @@ json_t *document_read(const char *path, struct err *e)
         doc = NULL;
     }
     return doc;
-}
-
-const char *document_foreign(const char *p, size_t n)
-{
-    static const struct {
-        const char *magic;
-        const char *what;
-    } kinds[] = {
-        {"version https://git-lfs", "a git-LFS pointer, not the file itself; run git lfs pull"},
-        {"GGUF", "a GGUF file; convert the model to safetensors"},
-        {"PK\003\004", "a zip or pickle file; convert the model to safetensors"},
-        {"\200\002", "a pickle; convert the model to safetensors"},
-        {"<!DOCTYPE", "an HTML page, not the file itself; download it again"},
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        size_t k = strlen(kinds[i].magic);
-        if (n >= k && !memcmp(p, kinds[i].magic, k))
-            return kinds[i].what;
-    }
-    return NULL;
 }

@@ -16,8 +16,4 @@ json_t *document_parse(const char *p, size_t n, const char *name, struct err *e)
  * EXIT_CONFIG for what is wrong in it. */
 json_t *document_read(const char *path, struct err *e);
 
-/* What a file that begins with these bytes is instead of the one expected ("a git-LFS pointer,
- * not the file itself; run git lfs pull"), or NULL. */
-const char *document_foreign(const char *p, size_t n);
-
 #endif

@@ -186,14 +186,16 @@ static int read_header(struct safetensors *s, struct err *e)
 {
     const unsigned char *p = (const unsigned char *)s->map.p;
     size_t size = s->map.n;
-    const char *foreign = document_foreign(s->map.p, size);
+    uint64_t n = 0;
+    for (int i = 7; i >= 0 && size >= 8; i--)
+        n = n << 8 | p[i];
+    /* A length may look like the magic bytes of something else, so the header goes first. */
+    bool header = size > 8 && n <= HEADER_MAX && p[8] == '{';
+    const char *foreign = header ? NULL : file_foreign(s->map.p, size);
     if (foreign)
         return err_set(e, EXIT_CONFIG, "this is %s", foreign);
     if (size < 8)
         return err_set(e, EXIT_CONFIG, "%zu bytes are no safetensors file", size);
-    uint64_t n = 0;
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | p[i];
     if (n < 2 || n > HEADER_MAX)
         return err_set(e, EXIT_CONFIG,
                        "a header of %llu bytes; no safetensors file, or damaged",

@@ -165,7 +165,7 @@ static int read_part(struct buf *b, const char *dir, const char *name, struct er
     char *path = xasprintf("%s/%s", dir, name);
     int rc = 0;
     if (access(path, F_OK) == 0)
-        rc = file_read(b, path, FILE_MAX, e) < 0 ? -1 : 1;
+        rc = file_read_document(b, path, FILE_MAX, e) < 0 ? -1 : 1;
     free(path);
     return rc;
 }

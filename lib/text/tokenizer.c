@@ -88,7 +88,7 @@ struct tokenizer *tokenizer_load(const char *dir, struct err *e)
 {
     struct tokenizer *t = xcalloc(1, sizeof *t);
     char *path = xasprintf("%s/tokenizer.json", dir);
-    int rc = file_read(&t->file, path, FILE_MAX, e);
+    int rc = file_read_document(&t->file, path, FILE_MAX, e);
     if (rc == 0 && (rc = parse_file(t, e)) < 0)
         err_prefix(e, "%s", path);
     free(path);

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     fuzz_file("tokenizer_config.json", config);
     struct chat *c = chat_open(&o, &e);
     if (!c)
-        HOLDS(e.status == EXIT_CONFIG && *e.text && !strchr(e.text, '\n'));
+        HOLDS((e.status == EXIT_CONFIG || e.status == EXIT_NOINPUT) && *e.text &&
+              !strchr(e.text, '\n'));
     else if (chat_render(c, messages, STR(""), STR("{\"enable_thinking\":false}"), true, &out,
                          &e) < 0)
         HOLDS(e.status == EXIT_DATA && *e.text);

@@ -198,6 +198,19 @@ static void test_directory(void)
     CHECK(!ckpt_open(path_of("file.gguf"), &e) && strstr(e.text, "GGUF"));
 }
 
+/* A header's length whose bytes are those that a pickle begins with. */
+static void test_length_like_magic(void)
+{
+    struct err e = {0};
+    char header[641];
+    snprintf(header, sizeof header, "%-640s",
+             "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}");
+    put_file("m.safetensors", header, 0, 3);
+    struct safetensors *s = safetensors_open(path_of("m.safetensors"), &e);
+    CHECK_MSG(s && safetensors_count(s) == 1, "%s", e.text);
+    safetensors_close(s);
+}
+
 static void test_directory_refused(void)
 {
     dir_refused(NULL, NULL, "no config.json");
@@ -227,6 +240,7 @@ int main(void)
     test_hostile_headers();
     test_foreign();
     test_unaligned();
+    test_length_like_magic();
     test_directory();
     test_directory_refused();
     char *command = xasprintf("rm -rf '%s'", root);

@@ -2,8 +2,15 @@
  * has it: trim_blocks, lstrip_blocks, loop controls, {% generation %}, tojson without HTML
  * escaping, raise_exception, strftime_now.
  *
- * A sandbox by construction: only JSON values and the listed functions exist.  Depth, steps and
+ * A sandbox by construction: only JSON values and jinja2's own functions, filters, tests and
+ * methods exist, and nothing can be changed but a namespace.  Depth, steps, memory (256 MiB) and
  * output are limited; every error names template, line and column.
+ *
+ * Where it differs: integers that do not fit in 64 bits can be passed on, compared and negated,
+ * but not computed with; what Python would print with an address (a generator, a method) is an
+ * error; what draws lots or lays out pages is not there (random, lipsum, pprint, urlize,
+ * wordwrap), nor are bytes (encode) and names of characters ("\N{…}"); {% autoescape true %} is
+ * refused, and {% include %} and its kind fail when they run, for want of a loader.
  */
 #ifndef JINJA_H
 #define JINJA_H

@@ -226,10 +226,29 @@ E
 @test "gpu-infer: summary, metrics, and nothing else on stderr" {
     chats 3 > in
     echo '{}' >> in
-    [[ "$(gpu-infer -m "$MODEL" --metrics m.json < in 2>&1 > out)" =~ ^gpu-infer:\ 4\ records,\ 1\ error,\ [0-9]+\ prompt\ tokens,\ [0-9]+\ generated,\ [0-9.]+\ s,\ [0-9.]+\ records/s,\ cpu/avx[0-9]+\ bf16\ x[0-9]+$ ]]
-    jq -e '.records == 4 and .errors == 1 and .prompt_tokens > 0 and .computed_tokens >= .prompt_tokens
+    [[ "$(gpu-infer -m "$MODEL" --metrics m.json < in 2>&1 > out)" =~ ^gpu-infer:\ 4\ records,\ 1\ error,\ [0-9]+\ prompt\ tokens,\ [0-9]+\ cached,\ [0-9]+\ computed,\ [0-9]+\ generated,\ [0-9.]+\ s,\ [0-9.]+\ records/s,\ cpu/avx[0-9]+\ bf16\ x[0-9]+$ ]]
+    jq -e '.records == 4 and .errors == 1 and .prompt_tokens > 0 and .computed_tokens + .cached_tokens >= .prompt_tokens
         and .generated_tokens > 0 and .seconds_total >= .seconds_load and .dtype == "bf16" and .threads >= 1' m.json
     [ -z "$(infer < in 2>&1 > out)" ]
+}
+
+@test "gpu-infer: what prompts have in common is computed once, and no byte tells" {
+    chats 40 > in
+    for args in "--max-tokens 6" "--choices billing,technical,shipping" "--temperature 0.7 --logprobs --max-tokens 4"; do
+        # shellcheck disable=SC2086
+        infer $args --prefix-cache off --metrics off.json < in > want
+        for more in "" "--batch-tokens 40 --max-requests 3" "--kv-memory 400K --max-requests 7"; do
+            # shellcheck disable=SC2086
+            infer $args $more --metrics on.json < in > out
+            cmp want out
+            # The system message alone is a full page.
+            jq -se '.[0].cached_tokens == 0 and .[1].cached_tokens >= 32 * 30 and
+                .[0].computed_tokens - .[1].computed_tokens == .[1].cached_tokens and
+                .[0].prompt_tokens == .[1].prompt_tokens' off.json on.json
+        done
+    done
+    infer --prompt-logprobs --max-tokens 1 --prefix-cache off < in > want
+    infer --prompt-logprobs --max-tokens 1 < in | cmp want -
 }
 
 # ---- bad records ----------------------------------------------------------------

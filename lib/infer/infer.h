@@ -54,6 +54,7 @@ struct infer;
 struct infer_config {
     int32_t batch_tokens, head_rows; /* as in model_config */
     int32_t max_requests;            /* most requests in flight */
+    bool prefix_cache;               /* full pages of prompts are computed once and shared */
 };
 
 struct infer *infer_new(struct model *m, const struct infer_config *c);
@@ -76,7 +77,8 @@ int infer_step(struct infer *f,
 
 struct infer_stats {
     int64_t prompt_tokens;    /* of the requests taken */
-    int64_t computed_tokens;  /* that went through a forward */
+    int64_t cached_tokens;    /* of them, taken over from requests before */
+    int64_t computed_tokens;  /* that went through a forward: prompts, answers, labels */
     int64_t generated_tokens; /* end tokens included */
     int64_t forwards;
 };

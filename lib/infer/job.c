@@ -93,15 +93,34 @@ void job_free(struct infer *f, struct job *j)
     free(j);
 }
 
+/* Pages that are taken over need no room, but an idle one then is none to be had. */
+static int32_t count_idle(const struct pages *p, const int32_t *pages, int32_t n)
+{
+    int32_t idle = 0;
+    for (int32_t i = 0; i < n; i++)
+        idle += p->pages[pages[i]].refs == 0;
+    return idle;
+}
+
 bool job_start(struct infer *f, struct job *j)
 {
     int32_t n = pages_for(stored_tokens(f, &j->r));
     int32_t promise = labels_pages(&j->r);
-    if (n + promise > pages_available(&f->pages))
-        return false;
     seq_init(&j->seq, n, j->r.adapter);
-    for (int32_t i = 0; i < n; i++)
+    int32_t shared = share_find(f, j);
+    int32_t need = n - shared + count_idle(&f->pages, j->seq.pages, shared) + promise;
+    if (need > pages_available(&f->pages)) {
+        j->seq.n_pages = 0;
+        seq_release(&j->seq, &f->pages);
+        return false;
+    }
+    for (int32_t i = 0; i < shared; i++)
+        pages_share(&f->pages, j->seq.pages[i]);
+    for (int32_t i = shared; i < n; i++)
         j->seq.pages[i] = pages_take(&f->pages);
+    share_announce(f, j, shared);
+    j->seq.done = shared * KV_PAGE;
+    f->stats.cached_tokens += j->seq.done;
     j->promise = j->promised = promise;
     f->pages.promised += promise;
     j->state = JOB_PROMPT;
@@ -121,6 +140,8 @@ static void plan_next_row(struct infer *f, struct job *j, int32_t token)
 void job_plan_prompt(struct infer *f, struct job *j)
 {
     struct plan *p = &f->plan;
+    if (share_waits(f, j))
+        return;
     int32_t left = j->r.n_prompt - j->seq.done;
     int32_t n = left < plan_room(p) ? left : plan_room(p);
     bool wants_next = j->r.n_choices || j->limit;
@@ -193,6 +214,7 @@ void job_logits(struct infer *f, struct job *j, const float *logits)
 
 void job_settle(struct infer *f, struct job *j)
 {
+    share_leave(f, j);
     if (j->state == JOB_LABELS)
         labels_settle(f, j);
     else if (j->state == JOB_PROMPT && j->seq.done == j->r.n_prompt)

@@ -13,7 +13,7 @@ void seq_init(struct seq *s, int32_t n_pages, int32_t adapter)
 
 void seq_release(struct seq *s, struct pages *p)
 {
-    for (int32_t i = 0; i < s->n_pages; i++)
+    for (int32_t i = s->n_pages; i-- > 0;)
         pages_drop(p, s->pages[i]);
     free(s->pages);
     *s = (struct seq){0};

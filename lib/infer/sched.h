@@ -28,7 +28,9 @@ enum job_state {
 struct job {
     struct infer_request r;
     enum job_state state;
-    struct seq seq; /* the prompt, then the answer */
+    struct seq seq;  /* the prompt, then the answer */
+    int32_t awaited; /* leading pages taken over, which others fill */
+    int32_t left;    /* full pages of the prompt that others may take over; -1: no more will */
 
     /* the answer */
     int32_t limit; /* most tokens */
@@ -83,6 +85,17 @@ void job_take(struct infer *f, struct job *j, int32_t id, float logprob);
 void job_logits(struct infer *f, struct job *j, const float *logits);
 /* After a forward: what it completed. */
 void job_settle(struct infer *f, struct job *j);
+
+/* ---- share.c: pages taken over from others, and left to them ---- */
+
+/* Puts the leading pages that can be taken over in the job's list, unheld; how many. */
+int32_t share_find(const struct infer *f, struct job *j);
+/* The job has its pages, the first `taken` from others. */
+void share_announce(struct infer *f, struct job *j, int32_t taken);
+/* Pages that the job took over are not filled yet. */
+bool share_waits(const struct infer *f, const struct job *j);
+/* After a forward: what it filled is there for others. */
+void share_leave(struct infer *f, struct job *j);
 
 /* ---- labels.c: choices behind a prompt ---- */
 

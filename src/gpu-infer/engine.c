@@ -107,8 +107,8 @@ int engine_load(struct engine *g, const struct options *o, struct err *e)
     if (g->choices_end >= g->info.vocab)
         return err_set(e, EXIT_USAGE, "--choices-end: the model's ids are 0 to %d, not %d",
                        (int)g->info.vocab - 1, (int)g->choices_end);
-    g->infer = infer_new(g->model,
-                         &(struct infer_config){batch, rows, (int32_t)o->max_requests});
+    g->infer = infer_new(g->model, &(struct infer_config){batch, rows, (int32_t)o->max_requests,
+                                                          o->prefix_cache == PREFIX_CACHE_ON});
     return 0;
 }
 

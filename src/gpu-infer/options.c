@@ -64,6 +64,9 @@ static char **parse(struct options *o, int argc, char **argv)
          .max = 0x1p50,
          .fallback = "as much as --max-requests can use, at most 1G"},
 
+        {CHOICE("prefix-cache", prefix_cache, "on|off",
+                "compute what prompts begin with once")},
+
         {.kind = ARG_GROUP, .help = "prompts"},
         {STRING("chat-template", template_file, "FILE", "instead of the model's own")},
         {.kind = ARG_LIST,

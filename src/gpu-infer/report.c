@@ -52,11 +52,12 @@ static void summary(const struct report *r, const struct infer_stats *s, double 
                  (unsigned long long)r->skipped);
     if (r->line)
         fputc('\n', stderr);
-    warn("%llu record%s, %llu error%s%s, %lld prompt tokens, %lld generated, %.1f s, %.1f "
-         "records/s, %s %s x%d",
+    warn("%llu record%s, %llu error%s%s, %lld prompt tokens, %lld cached, %lld computed, %lld "
+         "generated, %.1f s, %.1f records/s, %s %s x%d",
          (unsigned long long)r->records, r->records == 1 ? "" : "s",
          (unsigned long long)r->errors, r->errors == 1 ? "" : "s", skipped,
-         (long long)s->prompt_tokens, (long long)s->generated_tokens, seconds,
+         (long long)s->prompt_tokens, (long long)s->cached_tokens,
+         (long long)s->computed_tokens, (long long)s->generated_tokens, seconds,
          (double)r->records / seconds, r->engine->device.name, dtype_name(r->engine),
          r->engine->device.threads);
 }
@@ -70,6 +71,7 @@ static int write_metrics(const struct report *r, const struct infer_stats *s, do
     json_object_set_new(m, "errors", json_integer((json_int_t)r->errors));
     json_object_set_new(m, "answered_before", json_integer((json_int_t)r->skipped));
     json_object_set_new(m, "prompt_tokens", json_integer(s->prompt_tokens));
+    json_object_set_new(m, "cached_tokens", json_integer(s->cached_tokens));
     json_object_set_new(m, "computed_tokens", json_integer(s->computed_tokens));
     json_object_set_new(m, "generated_tokens", json_integer(s->generated_tokens));
     json_object_set_new(m, "forwards", json_integer(s->forwards));

@@ -83,7 +83,7 @@ static void run_model(const char *golden, const char *name, const struct backend
     struct model *m = NULL;
     if (d)
         m = model_open(d, c, &(struct model_config){DT_F32, 24, 10, 4 << 20, 0}, &e);
-    struct infer *f = m ? infer_new(m, &(struct infer_config){24, 10, 1}) : NULL;
+    struct infer *f = m ? infer_new(m, &(struct infer_config){24, 10, 1, true}) : NULL;
     struct golden_case k = {.count = count};
     snprintf(path, sizeof path, "%s/labels/labels.jsonl", golden);
     FILE *in = fopen(path, "r");

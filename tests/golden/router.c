@@ -244,7 +244,7 @@ static void run(const char *device, enum dtype dtype, int n)
         golden_report(&c.answers);
         return;
     }
-    struct infer *f = infer_new(m, &(struct infer_config){256, 64, 32});
+    struct infer *f = infer_new(m, &(struct infer_config){256, 64, 32, true});
     int next = 0, end = c.f32 ? 2 * n : n;
     while (next < end || infer_in_flight(f)) {
         for (; next < end && infer_has_room(f); next++)

@@ -565,7 +565,7 @@ static void take_answer(void *arg, const struct infer_request *r, const struct i
 static void answer(const struct infer_request *requests, int first, int n, struct answer *out)
 {
     struct err e = {0};
-    struct infer *f = infer_new(base, &(struct infer_config){N, N, REQUESTS});
+    struct infer *f = infer_new(base, &(struct infer_config){N, N, REQUESTS, true});
     int rc = 0;
     for (int i = first; i < first + n && rc == 0; i++) {
         struct infer_request r = requests[i];

@@ -89,8 +89,8 @@ static bool run(const char *isa, const struct ckpt *c, enum dtype dtype,
     CHECK_MSG(m, "%s", e.text);
     if (!m)
         return false;
-    struct infer *f = infer_new(m,
-                                &(struct infer_config){s->batch_tokens, rows, s->max_requests});
+    struct infer *f = infer_new(
+        m, &(struct infer_config){s->batch_tokens, rows, s->max_requests, false});
     int next = 0;
     memset(out, 0, REQUESTS * sizeof *out);
     while (next < REQUESTS || infer_in_flight(f)) {

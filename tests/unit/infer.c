@@ -317,7 +317,7 @@ static void test_company(void)
         for (int c = 0; c < 4; c++)
             for (int r = 0; r < 3; r++)
                 for (int p = 0; p < 3; p++)
-                    run(&(struct infer_config){tokens[t], rows[r], company[c]}, pages[p],
+                    run(&(struct infer_config){tokens[t], rows[r], company[c], t % 2}, pages[p],
                         (t + c + r + p) % 2);
 }
 
@@ -326,7 +326,7 @@ static void test_company(void)
 static void test_refusals(void)
 {
     static struct model m = {.pages = 3, .head_rows = 4};
-    struct infer *f = infer_new(&m, &(struct infer_config){16, 4, 4});
+    struct infer *f = infer_new(&m, &(struct infer_config){16, 4, 4, true});
     struct err e = {0};
     struct infer_request r = {.prompt = prompts[9], .n_prompt = CONTEXT, .max_tokens = 1};
     CHECK(infer_add(f, &r, &e) < 0 && e.status == EXIT_DATA);

@@ -1,0 +1,81 @@
+/* share.c - the pages that a prompt takes over from others, and those that it leaves to them.
+ *
+ * A request that starts names the full pages of its prompt in the tree before it computes them.
+ * Whoever comes behind it with the same tokens holds them from then on, and waits until they
+ * are filled: nothing is computed twice, and nobody waits for one that came later.
+ */
+#include "infer/prefix.h"
+#include "infer/sched.h"
+
+static int32_t parent_of(const struct job *j, int32_t i)
+{
+    return i ? j->seq.pages[i - 1] : prefix_root(j->r.adapter);
+}
+
+static const int32_t *ids_of(const struct job *j, int32_t i)
+{
+    return j->r.prompt + (ptrdiff_t)i * KV_PAGE;
+}
+
+/* The last token is always computed, for its row; where every token's row is wanted, all are.
+ */
+int32_t share_find(const struct infer *f, struct job *j)
+{
+    if (!f->config.prefix_cache || j->r.prompt_logprobs)
+        return 0;
+    int32_t n = 0, most = (j->r.n_prompt - 1) / KV_PAGE;
+    for (; n < most; n++) {
+        int32_t page = prefix_find(&f->pages, parent_of(j, n), ids_of(j, n));
+        if (page < 0)
+            break;
+        j->seq.pages[n] = page;
+    }
+    return n;
+}
+
+void share_announce(struct infer *f, struct job *j, int32_t taken)
+{
+    if (!f->config.prefix_cache || j->r.prompt_logprobs)
+        return;
+    j->left = j->awaited = taken;
+    for (int32_t i = taken; i < j->r.n_prompt / KV_PAGE; i++)
+        if (prefix_find(&f->pages, parent_of(j, i), ids_of(j, i)) < 0)
+            prefix_put(&f->pages, j->seq.pages[i], parent_of(j, i), ids_of(j, i));
+}
+
+bool share_waits(const struct infer *f, const struct job *j)
+{
+    return j->awaited && prefix_state(&f->pages, j->seq.pages[j->awaited - 1]) != PAGE_FILLED;
+}
+
+/* Leaves page i, which is filled, to others.  One that could not be announced becomes known
+ * now, or makes room for the one that is: their contents are the same.  False where another
+ * request is about to fill that one; this one's later pages then have no place in the tree. */
+static bool leave(struct infer *f, struct job *j, int32_t i)
+{
+    struct pages *p = &f->pages;
+    int32_t own = j->seq.pages[i];
+    if (prefix_state(p, own) == PAGE_PRIVATE) {
+        int32_t known = prefix_find(p, parent_of(j, i), ids_of(j, i));
+        if (known >= 0) {
+            if (prefix_state(p, known) != PAGE_FILLED)
+                return false;
+            pages_share(p, known);
+            pages_drop(p, own);
+            j->seq.pages[i] = known;
+            return true;
+        }
+        prefix_put(p, own, parent_of(j, i), ids_of(j, i));
+    }
+    prefix_filled(p, own);
+    return true;
+}
+
+void share_leave(struct infer *f, struct job *j)
+{
+    int32_t tokens = j->seq.done < j->r.n_prompt ? j->seq.done : j->r.n_prompt;
+    if (!f->config.prefix_cache)
+        return;
+    while (j->left >= 0 && j->left < tokens / KV_PAGE)
+        j->left = leave(f, j, j->left) ? j->left + 1 : -1;
+}

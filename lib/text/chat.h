@@ -16,20 +16,23 @@ struct chat_options {
 struct chat;
 
 /* Template order: template_file, dir/chat_template.jinja, dir/tokenizer_config.json (a string,
- * or a list by name: "default").  bos_token, eos_token and the other special tokens come from
- * tokenizer_config.json and special_tokens_map.json.  NULL with EXIT_CONFIG, EXIT_NOINPUT where
+ * or a list by name: "default", and "tool_use" for records with tools).  bos_token, eos_token
+ * and the other special tokens come from tokenizer_config.json, what it lacks from
+ * special_tokens_map.json.  NULL with EXIT_CONFIG, EXIT_NOINPUT where
  * the directory has no template, EXIT_USAGE for a bad date or argument. */
 struct chat *chat_open(const struct chat_options *o, struct err *e);
 void chat_free(struct chat *c);
 
-/* Appends the prompt for `messages` (raw JSON array); tools and kwargs raw JSON or n = 0.
+/* Appends the prompt for `messages` (raw JSON array); tools and kwargs raw JSON or n = 0.  The
+ * members of kwargs go before the template arguments, those before the special tokens.
  * EXIT_DATA when the template refuses the messages. */
 int chat_render(const struct chat *c, struct str messages, struct str tools, struct str kwargs,
                 bool add_generation_prompt, struct buf *out, struct err *e) MUST_CHECK;
 
 /* The text that the template writes right after an assistant's answer (for ChatML "<|im_end|>",
- * perhaps with a line end), found by rendering a probe; n = 0 when there is none.  Label
- * scoring takes the end token from it.  Borrowed. */
+ * perhaps with a line end), found by rendering a probe; where it writes nothing behind a last
+ * answer, what it writes between an answer and the next question; n = 0 when there is none.
+ * Label scoring takes the end token from it.  Borrowed. */
 struct str chat_turn_end(const struct chat *c);
 
 /* How much a model is to think, as the OpenAI API has it. */

@@ -5,6 +5,7 @@
 
 #define ASKED "millrace7asked"
 #define PROBE "millrace7probe"
+#define NEXT "millrace7next"
 #define TURN(role, content) "{\"role\":\"" role "\",\"content\":" content "}"
 #define PART(text) "[{\"type\":\"text\",\"text\":\"" text "\"}]"
 
@@ -16,6 +17,13 @@ static const char *const questions[] = {
 static const char *const answers[] = {
     "[" TURN("user", "\"" ASKED "\"") "," TURN("assistant", "\"" PROBE "\"") "]",
     "[" TURN("user", PART(ASKED)) "," TURN("assistant", PART(PROBE)) "]",
+};
+/* Some close an answer only where the conversation goes on. */
+static const char *const further[] = {
+    "[" TURN("user", "\"" ASKED "\"") "," TURN("assistant", "\"" PROBE "\"") "," TURN(
+        "user", "\"" NEXT "\"") "]",
+    "[" TURN("user", PART(ASKED)) "," TURN("assistant", PART(PROBE)) "," TURN("user",
+                                                                              PART(NEXT)) "]",
 };
 
 /* Where the last `word` of the text begins; SIZE_MAX: nowhere. */
@@ -35,18 +43,30 @@ static bool render(const struct chat *c, const char *messages, struct str kwargs
            0;
 }
 
-void chat_find_turn_end(struct chat *c)
+/* What stands behind the probe, up to the next question where there is one; false where the
+ * template does not write the probe. */
+static bool take_turn_end(struct chat *c, const char *messages)
 {
     struct buf text = {0};
     size_t at = SIZE_MAX;
-    for (size_t i = 0; i < 2 && at == SIZE_MAX; i++)
-        if (render(c, answers[i], (struct str){0}, false, &text))
-            at = find_last(&text, PROBE);
+    if (render(c, messages, (struct str){0}, false, &text))
+        at = find_last(&text, PROBE);
     if (at != SIZE_MAX) {
         at += strlen(PROBE);
-        buf_add(&c->turn_end, text.p + at, text.n - at);
+        const char *next = strstr(text.p + at, NEXT);
+        buf_add(&c->turn_end, text.p + at, next ? (size_t)(next - text.p) - at : text.n - at);
     }
     buf_release(&text);
+    return at != SIZE_MAX;
+}
+
+void chat_find_turn_end(struct chat *c)
+{
+    size_t i = 0;
+    while (i < 2 && !take_turn_end(c, answers[i]))
+        i++;
+    if (i < 2 && !c->turn_end.n)
+        take_turn_end(c, further[i]);
 }
 
 bool chat_answer_start(const struct chat *c, struct buf *out)

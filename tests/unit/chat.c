@@ -187,6 +187,9 @@ static void test_turn_end(void)
     check_turn_end("{{ messages[0].content }}", "");
     check_turn_end("{{ raise_exception('never') }}", "");
     check_turn_end("{% for m in messages %}{{ m.content[0].text }};{% endfor %}", ";");
+    check_turn_end("{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+                   "{% if not loop.last %}<end>{% endif %}{% endfor %}",
+                   "<end><user>");
     put("tokenizer_config.json", "{\"eos_token\":\"</s>\"}");
     check_turn_end("{% for m in messages %}[{{ m.content }}{{ eos_token }}{% endfor %}",
                    "</s>");

@@ -31,7 +31,7 @@ struct run {
     bool reserved[N_ADDED]; /* members that a record may not have yet */
     bool replaces[N_ADDED]; /* members that we add, so --overwrite drops the record's */
     struct out out;
-    struct buf line, bare, messages, prompt;
+    struct buf line, bare, messages, prompt, kwargs;
     uint64_t records, failed, passed;
 };
 
@@ -78,6 +78,20 @@ static int make_messages(struct run *r, const struct rec *rec, const char **type
     return strategy_add_answer(rec, r->o.target, &r->messages, type, e);
 }
 
+/* The strategy's or the record's own parameter goes before the flag. */
+static enum chat_reasoning reasoning(const struct run *r, const struct rec *rec)
+{
+    const struct json_member *m = rec_find(rec, "params");
+    struct str params = r->strategies ? r->params : m ? m->value : (struct str){0}, level;
+    enum chat_reasoning named = CHAT_REASONING_UNSET;
+    if (params.n && json_kind(params) == JSON_OBJECT &&
+        json_get(params, "reasoning_effort", &level))
+        named = chat_reasoning_level(level);
+    if (named == CHAT_REASONING_UNSET && r->o.reasoning_given)
+        named = CHAT_REASONING_LOW + (enum chat_reasoning)r->o.reasoning;
+    return named;
+}
+
 static int make_prompt(struct run *r, const struct rec *rec, const char **type, struct err *e)
 {
     struct str messages = buf_str(&r->messages), tools, kwargs;
@@ -92,6 +106,7 @@ static int make_prompt(struct run *r, const struct rec *rec, const char **type, 
             return err_set(e, EXIT_DATA, "field \"messages\" missing; -t makes it");
         }
     }
+    kwargs = chat_reasoning_kwargs(reasoning(r, rec), kwargs, &r->kwargs);
     buf_clear(&r->prompt);
     *type = "template_error";
     return chat_render(r->chat, messages, tools, kwargs, true, &r->prompt, e);
@@ -225,13 +240,6 @@ static void list_strategies(struct run *r)
 
 /* ---- options -------------------------------------------------------------- */
 
-static const char *const reasoning_args[] = {
-    "reasoning_effort=\"low\"",
-    "reasoning_effort=\"medium\"",
-    "reasoning_effort=\"high\"",
-    "reasoning_effort=\"none\"",
-};
-
 static char **parse_options(struct options *o, int argc, char **argv)
 {
     const struct arg table[] = {
@@ -289,7 +297,7 @@ static char **parse_options(struct options *o, int argc, char **argv)
          .name = "reasoning",
          .to = &o->reasoning,
          .metavar = "low|medium|high|none",
-         .help = "the template's reasoning_effort",
+         .help = "how much the model is to think",
          .fallback = "unset",
          .given = &o->reasoning_given},
         {.kind = ARG_GROUP, .help = "records"},
@@ -380,10 +388,6 @@ static void open_chat(struct run *r)
 {
     struct err e = {0};
     struct arg_list *args = &r->o.template_args;
-    if (r->o.reasoning_given) {
-        GROW(args->items, args->cap, args->n + 1);
-        args->items[args->n++] = reasoning_args[r->o.reasoning];
-    }
     const struct chat_options o = {.dir = r->o.chat_dir,
                                    .template_file = r->o.chat_template,
                                    .args = args->items,
@@ -410,6 +414,7 @@ static void release(struct run *r)
     buf_release(&r->bare);
     buf_release(&r->messages);
     buf_release(&r->prompt);
+    buf_release(&r->kwargs);
 }
 
 int main(int argc, char **argv)

@@ -113,16 +113,25 @@ bool chat_mentions(const struct chat *c, struct str text)
     return c->source.n && memmem(c->source.p, c->source.n, text.p, text.n);
 }
 
+static const char *const levels[] = {NULL, "low", "medium", "high", "none"};
+
+enum chat_reasoning chat_reasoning_level(struct str json)
+{
+    for (int i = CHAT_REASONING_LOW; i <= CHAT_REASONING_NONE; i++)
+        if (json_kind(json) == JSON_STRING && json_key_is(json, levels[i]))
+            return (enum chat_reasoning)i;
+    return CHAT_REASONING_UNSET;
+}
+
 struct str chat_reasoning_kwargs(enum chat_reasoning level, struct str kwargs, struct buf *out)
 {
-    static const char *const names[] = {NULL, "low", "medium", "high", "none"};
     struct str key, item;
     if (level == CHAT_REASONING_UNSET)
         return kwargs;
     const char *on = level == CHAT_REASONING_NONE ? "false" : "true";
     buf_clear(out);
     buf_printf(out, "{\"reasoning_effort\":\"%s\",\"enable_thinking\":%s,\"thinking\":%s",
-               names[level], on, on);
+               levels[level], on, on);
     if (!is_null(kwargs))
         for (struct json_iter it = json_iter(kwargs); json_next(&it, &key, &item);) {
             buf_putc(out, ',');

@@ -43,6 +43,8 @@ enum chat_reasoning {
     CHAT_REASONING_HIGH,
     CHAT_REASONING_NONE,
 };
+/* The level that a JSON string names; CHAT_REASONING_UNSET: none. */
+enum chat_reasoning chat_reasoning_level(struct str json);
 /* The template variables that a level stands for (reasoning_effort, enable_thinking, thinking),
  * with kwargs (n = 0: none, else an object), which win, behind them.  Written to *out; where no
  * level is set, kwargs itself. */

@@ -84,16 +84,33 @@ static void put_choice(struct buf *out, const struct task *t, const struct engin
     }
 }
 
+/* The final channel, and what else was said; *finish says where there is no answer in it. */
+static void put_channels(struct buf *out, const struct task *t, const struct engine *g,
+                         struct tokenizer_work *work, const int32_t *ids, size_t n,
+                         const char **finish)
+{
+    struct channels_answer a = {0};
+    channels_split(g->channels, work, t->prompt.v, t->prompt.n, ids, n, &a);
+    if (a.found && !a.text.n)
+        *finish = "no_final";
+    buf_puts(out, "\"text\":");
+    json_quote(out, buf_str(&a.text));
+    if (a.reasoning.n) {
+        buf_puts(out, ",\"reasoning\":");
+        json_quote(out, buf_str(&a.reasoning));
+    }
+    buf_putc(out, ',');
+    channels_answer_release(&a);
+}
+
 static void put_generated(struct buf *out, const struct task *t, const struct engine *g,
                           struct tokenizer_work *work, const struct infer_answer *a)
 {
     bool stopped = a->finish == INFER_STOP;
-    if (g->tokenizer) {
-        buf_puts(out, "\"text\":");
-        put_text(out, g, work, a->ids, a->n - stopped);
-        buf_putc(out, ',');
-    }
-    buf_printf(out, "\"finish_reason\":\"%s\"", stopped ? "stop" : "length");
+    const char *finish = stopped ? "stop" : "length";
+    if (g->tokenizer)
+        put_channels(out, t, g, work, a->ids, (size_t)(a->n - stopped), &finish);
+    buf_printf(out, "\"finish_reason\":\"%s\"", finish);
     put_usage(out, t, a->n);
     if (t->params.logprobs) {
         buf_puts(out, ",\"logprobs\":");

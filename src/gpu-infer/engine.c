@@ -8,6 +8,20 @@
 /* Rows of one forward that go through the head, and the default of --kv-memory. */
 enum { HEAD_ROWS = 256, KV_BYTES = 1 << 30 };
 
+/* What ends an answer in the model's channels, where its files do not name it. */
+static void add_stops(struct engine *g)
+{
+    int32_t ids[CHANNELS_STOPS_MAX];
+    size_t n = g->channels ? channels_stops(g->channels, ids) : 0;
+    for (size_t i = 0; i < n; i++) {
+        int k = 0;
+        while (k < g->eos.n && g->eos.ids[k] != ids[i])
+            k++;
+        if (k == g->eos.n && (size_t)k < sizeof g->eos.ids / sizeof *g->eos.ids)
+            g->eos.ids[g->eos.n++] = ids[i];
+    }
+}
+
 /* A directory without a tokenizer is for records with token ids, one without a template for
  * texts; only a damaged one is an error here. */
 static int open_text(struct engine *g, const struct options *o, const char *date, struct err *e)
@@ -31,6 +45,9 @@ static int open_text(struct engine *g, const struct options *o, const char *date
         *e = none;
         return -1;
     }
+    if (g->tokenizer)
+        g->channels = channels_new(g->tokenizer, g->chat);
+    add_stops(g);
     return 0;
 }
 
@@ -119,6 +136,7 @@ void engine_close(struct engine *g)
         model_close(g->model);
     if (g->dev)
         g->dev->ops->close(g->dev);
+    channels_free(g->channels);
     tokenizer_free(g->tokenizer);
     chat_free(g->chat);
     labels_free(&g->labels);

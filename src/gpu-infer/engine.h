@@ -6,7 +6,7 @@
 #include "gpu-infer/options.h"
 #include "gpu-infer/params.h"
 #include "infer/infer.h"
-#include "text/chat.h"
+#include "text/channels.h"
 #include "text/tokenizer.h"
 
 struct engine {
@@ -14,6 +14,7 @@ struct engine {
     struct adapters adapters;
     struct chat *chat;           /* NULL: the model has no chat template */
     struct tokenizer *tokenizer; /* NULL: the model has none */
+    struct channels *channels;   /* NULL: no tokenizer */
     struct model_eos eos;
     int32_t choices_end;  /* the token behind a label that is a text, -1: none */
     struct labels labels; /* --choices */

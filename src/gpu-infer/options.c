@@ -5,14 +5,6 @@
 
 static const char *const isa_names[] = {NULL, "avx512", "avx2"};
 
-/* The template variables that --reasoning stands for. */
-static const char *const reasoning_args[] = {
-    "reasoning_effort=\"low\"",
-    "reasoning_effort=\"medium\"",
-    "reasoning_effort=\"high\"",
-    "reasoning_effort=\"none\"",
-};
-
 const char *options_isa(const struct options *o)
 {
     return isa_names[o->isa];
@@ -76,7 +68,7 @@ static char **parse(struct options *o, int argc, char **argv)
          .help = "a variable of the chat template"},
         {STRING("date", date, "DATE", "the template's date, YYYY-MM-DD"), .fallback = "now"},
         {CHOICE("reasoning", reasoning, "low|medium|high|none",
-                "the template's reasoning_effort"),
+                "how much to think; none: answer at once"),
          .fallback = "unset", .given = &o->reasoning_given},
 
         {.kind = ARG_GROUP, .help = "answers; a record's params go before these"},
@@ -135,10 +127,5 @@ char **options_parse(struct options *o, int argc, char **argv)
         die(EXIT_USAGE, "no model; give its directory with -m DIR");
     if (o->output && !*o->output)
         die(EXIT_USAGE, "--output: the name is empty");
-    if (o->reasoning_given) {
-        struct arg_list *l = &o->template_args;
-        GROW(l->items, l->cap, l->n + 1);
-        l->items[l->n++] = reasoning_args[o->reasoning];
-    }
     return files;
 }

@@ -119,7 +119,8 @@ struct params params_defaults(const struct options *o, const json_t *generation,
                        .ignore_eos = o->ignore_eos,
                        .return_tokens = o->return_tokens,
                        .logprobs = o->logprobs,
-                       .prompt_logprobs = o->prompt_logprobs};
+                       .prompt_logprobs = o->prompt_logprobs,
+                       .reasoning = CHAT_REASONING_UNSET};
     struct params model = p;
     if (generation)
         params_of_model(&model, generation);
@@ -131,6 +132,8 @@ struct params params_defaults(const struct options *o, const json_t *generation,
         p.top_p = model.top_p;
     if (!o->top_k_given)
         p.top_k = model.top_k;
+    if (o->reasoning_given)
+        p.reasoning = CHAT_REASONING_LOW + (enum chat_reasoning)o->reasoning;
     if (o->choices) {
         labels_of_flag(labels, o->choices);
         p.labels = labels;
@@ -140,7 +143,7 @@ struct params params_defaults(const struct options *o, const json_t *generation,
 
 /* ---- a record's params -------------------------------------------------------- */
 
-enum kind { INT, REAL, BOOL, CHOICES };
+enum kind { INT, REAL, BOOL, REASONING, CHOICES };
 
 static const struct known {
     const char *name;
@@ -159,6 +162,7 @@ static const struct known {
     {"return_tokens", BOOL, offsetof(struct params, return_tokens), 0, 0},
     {"logprobs", BOOL, offsetof(struct params, logprobs), 0, 0},
     {"prompt_logprobs", BOOL, offsetof(struct params, prompt_logprobs), 0, 0},
+    {"reasoning_effort", REASONING, offsetof(struct params, reasoning), 0, 0},
     {"choices", CHOICES, 0, 0, 0},
 };
 
@@ -184,7 +188,6 @@ static const struct {
     {"stream", "false"},
     {"do_sample", ""},
     {"model", ""},
-    {"reasoning_effort", ""},
     {"tools", "[]"},
     {"tool_choice", "none"},
     {"guided_choice", "[]"},
@@ -234,6 +237,16 @@ static bool not_honoured(struct str key, struct str value, struct params_told *t
     return false;
 }
 
+static int set_reasoning(struct params *p, struct str value, struct err *e)
+{
+    enum chat_reasoning level = chat_reasoning_level(value);
+    if (level == CHAT_REASONING_UNSET)
+        return err_set(e, EXIT_DATA,
+                       "params.reasoning_effort must be low, medium, high or none");
+    p->reasoning = level;
+    return 0;
+}
+
 static int set(struct params *p, const struct known *k, struct str value, const char **type,
                struct err *e)
 {
@@ -260,6 +273,7 @@ static int set(struct params *p, const struct known *k, struct str value, const 
             return err_set(e, EXIT_DATA, "params.%s must be true or false", k->name);
         *(bool *)to = kind == JSON_TRUE;
         return 0;
+    case REASONING: return set_reasoning(p, value, e);
     case CHOICES: break;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "ckpt/ckpt.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 struct options;
@@ -27,6 +28,7 @@ struct params {
     int64_t max_tokens, top_k, seed;
     double temperature, top_p;
     bool ignore_eos, return_tokens, logprobs, prompt_logprobs;
+    enum chat_reasoning reasoning;
     const struct labels *labels; /* NULL: generate */
 };
 

@@ -83,7 +83,7 @@ static int get_json(const struct rec *rec, const char *name, enum json_kind kind
 }
 
 static int render_messages(struct prepare *p, const struct rec *rec, struct str messages,
-                           struct fault *f)
+                           enum chat_reasoning reasoning, struct fault *f)
 {
     struct str tools, kwargs;
     if (json_kind(messages) != JSON_ARRAY)
@@ -99,13 +99,14 @@ static int render_messages(struct prepare *p, const struct rec *rec, struct str 
         p->told_no_template = true;
         return fault(f, "no_template", "the model has no chat template");
     }
+    kwargs = chat_reasoning_kwargs(reasoning, kwargs, &p->kwargs);
     f->type = "template_error";
     return chat_render(p->engine->chat, messages, tools, kwargs, true, &p->text, &f->e);
 }
 
 /* The prompt's text into p->text; *raw: it came from a user. */
 static int read_text(struct prepare *p, const struct rec *rec, const struct json_member *m,
-                     bool *raw, struct fault *f)
+                     enum chat_reasoning reasoning, bool *raw, struct fault *f)
 {
     buf_clear(&p->text);
     if (!p->engine->tokenizer) {
@@ -116,7 +117,7 @@ static int read_text(struct prepare *p, const struct rec *rec, const struct json
     }
     *raw = json_key_is(m->key, "prompt");
     if (!*raw)
-        return render_messages(p, rec, m->value, f);
+        return render_messages(p, rec, m->value, reasoning, f);
     if (json_kind(m->value) != JSON_STRING)
         return fault(f, "bad_field", "field \"prompt\" must be a string");
     if (!json_decode(&p->text, m->value))
@@ -182,6 +183,18 @@ static int read_choices(struct prepare *p, struct task *t, bool text, bool raw, 
 
 /* ---- the whole question --------------------------------------------------------- */
 
+/* No thought before a label, or where none was asked for. */
+static void force_final(struct prepare *p, struct task *t, bool tokens)
+{
+    const struct channels *c = p->engine->channels;
+    if (!c)
+        return;
+    if (tokens)
+        channels_force_ids(c, &t->prompt);
+    else
+        channels_force(c, &p->text);
+}
+
 static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
                        struct fault *f)
 {
@@ -191,8 +204,11 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
     if (!m)
         return fault(f, "missing_prompt", "none of the fields messages, prompt and tokens");
     bool tokens = json_key_is(m->key, "tokens");
-    if (tokens ? read_tokens(t, m->value, f) < 0 : read_text(p, rec, m, &raw, f) < 0)
+    if (tokens ? read_tokens(t, m->value, f) < 0
+               : read_text(p, rec, m, t->params.reasoning, &raw, f) < 0)
         return -1;
+    if (l || t->params.reasoning == CHAT_REASONING_NONE)
+        force_final(p, t, tokens);
     f->type = "bad_field";
     if (!tokens && prompt_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw,
                                  &t->prompt, &f->e) < 0)
@@ -336,4 +352,5 @@ void prepare_release(struct prepare *p)
     tokenizer_work_free(p->work);
     buf_release(&p->text);
     buf_release(&p->bare);
+    buf_release(&p->kwargs);
 }

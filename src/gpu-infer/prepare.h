@@ -14,7 +14,7 @@ struct prepare {
     struct tokenizer_work *work;
     struct params_told told;
     bool told_no_tokenizer, told_no_template;
-    struct buf text, bare;
+    struct buf text, bare, kwargs;
     uint64_t read;    /* records so far */
     uint64_t skipped; /* of those, answered by an earlier call */
 };

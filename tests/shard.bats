@@ -181,7 +181,7 @@ setup() {
     refuses 64 shard -n 2 -o out data.jsonl
     refuses 64 shard -n 2 -o 'a%db%d' data.jsonl
     refuses 64 shard -n 2 -o '%s' data.jsonl
-    refuses 64 shard --deal size data.jsonl
+    refuses 64 shard --deal sizes data.jsonl
     refuses 64 shard --max-record 0 data.jsonl
 }
 
@@ -193,6 +193,55 @@ setup() {
     [[ "$output" == "shard: write <stdout>: "* ]]
     records 20000 > big.jsonl
     quits_quietly "shard -q big.jsonl"
+}
+
+@test "shard: --shuffle draws an order, the same for the same seed" {
+    records 50 > more.jsonl
+    shard -q --shuffle 7 more.jsonl > a
+    shard -q --shuffle 7 < more.jsonl | cmp - a
+    cat more.jsonl | shard -q --shuffle 7 | cmp - a
+    jq -s . more.jsonl > array.json
+    shard -q --shuffle 7 array.json | jq -c '[._src,.id]' | cmp - <(jq -c '[._src,.id]' a)
+    ! shard -q --shuffle 8 more.jsonl | cmp -s - a
+    [ "$(jq -s 'map(._seq) == [range(50)] and (map(._src) | sort) == [range(50)]' a)" = true ]
+    [ "$(jq -s 'all(._src == .id and ._rep == 0)' a)" = true ]
+    [ "$(jq -s 'map(._src) == [range(50)]' a)" = false ]
+    gather -q a | sort | cmp - <(sort more.jsonl)
+    [ "$(shard -q --shuffle 1 --limit 3 more.jsonl | jq -s -c 'map(._src) | sort')" = "[0,1,2]" ]
+    [ -z "$(shard -q --shuffle 1 /dev/null)" ]
+    printf '{"a":1}\nnope\n' | shard -q --shuffle 1 | jq -s -c 'map(.error.message) | sort' | grep -q '<stdin>:2: '
+}
+
+@test "shard: --repeat, alone and with --shuffle, --done and shards" {
+    [ "$(shard -q --repeat 2 data.jsonl | jq -c '[._seq,._src,._rep,.id]' | head -3 | tr -d '\n')" = "[0,0,0,0][1,0,1,0][2,1,0,1]" ]
+    [ "$(shard -q --repeat 3 data.jsonl | gather -q | cmp - <(sed 'p;p' data.jsonl))" = "" ]
+    shard -q --repeat 2 --shuffle 3 -n 3 -o 'p-%d' data.jsonl
+    [ "$(cat p-* | jq -s -c 'map(._src * 2 + ._rep) | sort')" = "[0,1,2,3,4,5,6,7,8,9]" ]
+    [ "$(shard -q --repeat 2 --shuffle 3 --done p-1 data.jsonl | wc -l)" -eq 7 ]
+    [ "$(printf 'no\n' | shard --repeat 2 2>&1 > /dev/null)" = "shard: 2 records, 1 shard, 1 bad" ]
+}
+
+@test "shard: --deal size evens out the bytes" {
+    awk 'BEGIN { for (i = 0; i < 40; i++) { s = i % 10 ? "" : sprintf("%900s", ""); printf "{\"a\":\"%s\"}\n", s } }' > uneven
+    shard -q -n 4 --deal size -o 'p-%d' uneven
+    gather -q p-* | cmp - uneven
+    for k in 0 1 2 3; do [ "$(wc -c < p-$k)" -lt 1200 ]; [ "$(wc -c < p-$k)" -gt 1000 ]; done
+    for k in 0 1 2 3; do shard -q -n 4 -k $k --deal size < uneven; done | cmp - <(cat p-*)
+    shard -q -n 4 --deal size uneven | gather -q | cmp - uneven
+    shard -q -n 4 --deal size --repeat 2 --shuffle 5 uneven | gather -q | sort | cmp - <(sort uneven uneven)
+    [ -z "$(shard -q -n 3 --deal size /dev/null)" ]
+}
+
+@test "shard: --keep-seq takes numbered records as they are" {
+    shard -q data.jsonl > numbered
+    shard -q --keep-seq numbered | cmp - numbered
+    [ "$(shard -q -n 2 numbered --keep-seq | jq -c '[._seq,._shard]' | tr -d '\n')" = "[0,0][1,1][2,0][3,1][4,0]" ]
+    shard -q -n 2 --keep-seq numbered | shard -q -n 3 --keep-seq | jq -s -c 'map(._shard)' | grep -qF '[0,1,2,0,1]'
+    tac numbered | shard -q --keep-seq -n 3 -e cat | gather -q | cmp - data.jsonl
+    sed 2d numbered | shard -q --keep-seq -n 2 -k 0 | jq -s -c 'map(._seq)' | grep -qF '[0,2,4]'
+    refuses 65 shard -q --keep-seq data.jsonl
+    refuses 64 shard --keep-seq --shuffle 1 data.jsonl
+    refuses 64 shard --keep-seq --repeat 2 data.jsonl
 }
 
 @test "shard: help, version and the manual's examples" {

@@ -120,6 +120,27 @@ bool rec_input_ready(const struct rec_input *in)
     return in->reader && (in->regular || rec_ready(in->reader));
 }
 
+int rec_input_come(struct rec_input *in, int *fd, struct err *e)
+{
+    for (;;) {
+        if (!in->reader && in->i == in->n)
+            return 1;
+        if (!in->reader && open_source(in, e) < 0)
+            return -1;
+        if (in->regular)
+            return 1;
+        int k = rec_come(in->reader, e);
+        if (k != 2)
+            *fd = in->fd;
+        if (k < 2)
+            return k;
+        if (in->i + 1 == in->n)
+            return 1;
+        close_reader(in);
+        in->i++;
+    }
+}
+
 /* ---- reading twice -------------------------------------------------------- */
 
 int temp_file(struct err *e)

@@ -19,6 +19,10 @@ int rec_input_read(struct rec_input *in, struct rec *rec, struct err *e) MUST_CH
 /* False where reading on may wait for whoever writes into a pipe. */
 bool rec_input_ready(const struct rec_input *in);
 
+/* Reads what has come, without waiting.  1: rec_input_read() will not wait; 0: it would, for
+ * *fd.  A record that is longer than max_record, or stands in an array, is waited for. */
+int rec_input_come(struct rec_input *in, int *fd, struct err *e) MUST_CHECK;
+
 /* Before the first read: copies what cannot be sought into a temporary file. */
 int rec_input_spool(struct rec_input *in, struct err *e) MUST_CHECK;
 /* Back to the first record; only after rec_input_spool(). */

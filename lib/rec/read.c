@@ -227,6 +227,25 @@ bool rec_ready(const struct rec_reader *r)
     return false;
 }
 
+int rec_come(struct rec_reader *r, struct err *e)
+{
+    struct pollfd p = {.fd = r->fd, .events = POLLIN};
+    for (;;) {
+        bool line = r->array == ARRAY_NO || r->array == ARRAY_BEHIND;
+        if (rec_ready(r))
+            return 1;
+        if (r->eof && line)
+            return 2;
+        /* Whether it is an array shows in the first byte, which is there soon after it. */
+        if (poll(&p, 1, 0) == 0)
+            return r->array == ARRAY_INSIDE && r->at < r->have;
+        if (!line || r->have - r->at > r->max_record)
+            return 1;
+        if (reader_fill(r, e) < 0)
+            return -1;
+    }
+}
+
 bool rec_cut(const struct rec_reader *r)
 {
     return r->cut;

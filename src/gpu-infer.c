@@ -13,6 +13,7 @@
 #include "gpu-infer/ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,10 @@ static void open_all(struct run *r)
             die_err(&e);
         free(key);
         out_open(&r->out, r->answers.fd, r->answers.part);
+    } else if (r->o.special) {
+        out_open(&r->out, open(r->o.special, O_WRONLY | O_APPEND | O_CLOEXEC), r->o.special);
+        if (r->out.fd < 0)
+            die(EXIT_IO, "open %s:", r->o.special);
     } else {
         out_open(&r->out, 1, "<stdout>");
     }

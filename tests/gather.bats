@@ -210,3 +210,16 @@ gather: 7 records" "sed 1p dealt.jsonl | gather --partial"
     [[ "$(gather --version)" == "gather "* ]]
     runs_examples gather
 }
+
+@test "gather: two of them do not write one file" {
+    mkfifo slow
+    gather -q -o all < slow &
+    exec 7> slow
+    head -3 dealt.jsonl >&7
+    until [ -e all.part ]; do sleep 0.05; done
+    refuses 75 gather -o all dealt.jsonl
+    sed 1,3d dealt.jsonl >&7
+    exec 7>&-
+    wait $!
+    cmp all data.jsonl
+}

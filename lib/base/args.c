@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,9 +334,20 @@ static int take_letters(const struct args *a, char **argv)
     return 1;
 }
 
+/* A descriptor 0, 1 or 2 that the caller closed would be given to the next file that is opened,
+ * and messages would go into it; so each is taken, the wrong way round, so that using it fails
+ * as it should. */
+static void take_closed_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+            exit(EXIT_OS);
+}
+
 char **args_parse(const struct args *a, int argc, char **argv)
 {
     char **files = argv + 1;
+    take_closed_descriptors();
     int n = 0;
     bool options = true;
     for (int i = 1; i < argc;) {

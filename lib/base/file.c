@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,9 +181,74 @@ int out_close(struct out *o, struct err *e)
     return rc;
 }
 
+/* /dev/stdout and its like are links to a name below /proc, whose link leads to any file. */
+static bool names_descriptor(const char *path)
+{
+    enum { LINKS_MAX = 8 };
+    char at[4096], to[4096];
+    snprintf(at, sizeof at, "%s", path);
+    for (int i = 0; i < LINKS_MAX; i++) {
+        if (!strncmp(at, "/proc/", 6) || !strncmp(at, "/dev/fd/", 8))
+            return true;
+        ssize_t n = readlink(at, to, sizeof to - 1);
+        if (n < 0 || *to != '/')
+            return false;
+        memcpy(at, to, (size_t)n);
+        at[n] = 0;
+    }
+    return false;
+}
+
+bool file_is_special(const char *path)
+{
+    struct stat st;
+    return names_descriptor(path) ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
 char *file_part_name(const char *path)
 {
     return xasprintf("%s.part", path);
+}
+
+bool file_is_named(int fd, const char *name)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && lstat(name, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
+}
+
+static int lock(int fd, const char *part, struct err *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(e, EXIT_IO, "stat %s:", part);
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, EXIT_IO, "%s is not a regular file", part);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return err_set(e, EXIT_AGAIN, "%s is being written by another process", part);
+    /* Some file systems of clusters have no locks: better without than not at all. */
+    if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP)
+        return 0;
+    return err_set(e, EXIT_IO, "lock %s:", part);
+}
+
+int file_open_part(const char *part, struct err *e)
+{
+    for (;;) {
+        int fd = open(part, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return err_set(e, EXIT_IO, "open %s:", part);
+        if (lock(fd, part, e) < 0) {
+            close(fd);
+            return -1;
+        }
+        if (file_is_named(fd, part))
+            return fd;
+        close(fd); /* between the two another process gave it its final name */
+    }
 }
 
 static int sync_folder(const char *path, struct err *e)
@@ -205,6 +271,8 @@ int file_commit(int fd, const char *part, const char *path, struct err *e)
 {
     if (fsync(fd) < 0)
         return err_set(e, EXIT_IO, "sync %s:", part);
+    if (!file_is_named(fd, part))
+        return err_set(e, EXIT_AGAIN, "%s was removed or replaced by another process", part);
     if (rename(part, path) < 0)
         return err_set(e, EXIT_IO, "rename %s to %s:", part, path);
     return sync_folder(path, e);
@@ -225,10 +293,8 @@ static int write_close(int fd, struct str bytes, const char *name, const char *c
 
 int file_write_atomic(const char *path, struct str bytes, struct err *e)
 {
-    struct stat st;
-    /* A rename would put a file in the place of /dev/null, /dev/stdout or a FIFO. */
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return write_close(open(path, O_WRONLY | O_CLOEXEC), bytes, path, NULL, e);
+    if (file_is_special(path))
+        return write_close(open(path, O_WRONLY | O_APPEND | O_CLOEXEC), bytes, path, NULL, e);
     char *part = file_part_name(path);
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     int rc = write_close(fd, bytes, part, path, e);

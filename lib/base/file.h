@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A read-only private map of a whole regular file.  An empty file maps to p = "", n = 0. */
@@ -42,11 +43,21 @@ int out_flush(struct out *o, struct err *e) MUST_CHECK;
 /* Flushes, and closes the descriptor with its errors seen; stdout too. */
 int out_close(struct out *o, struct err *e) MUST_CHECK;
 
+/* True for a device, a FIFO, a socket, and for what names a descriptor (/dev/stdout): these are
+ * written to as they are, since a rename would put a file in their place. */
+bool file_is_special(const char *path);
+
 /* path + ".part", to be freed by the caller. */
 char *file_part_name(const char *path);
-/* fsync(fd), rename part to path, fsync the folder.  fd stays open. */
+/* Opens a part for reading and appending, and locks it, so that it has one writer: EXIT_AGAIN
+ * where there is another.  What stands in it stays.  Returns the descriptor. */
+int file_open_part(const char *part, struct err *e) MUST_CHECK;
+/* True if the name is still that of the open file, and not another's. */
+bool file_is_named(int fd, const char *name);
+/* fsync(fd), rename part to path, fsync the folder.  fd stays open.  EXIT_AGAIN where `part` is
+ * no longer the name of fd. */
 int file_commit(int fd, const char *part, const char *path, struct err *e) MUST_CHECK;
-/* Writes the bytes to path + ".part" and commits; a device or FIFO is written to as it is. */
+/* Writes the bytes to path + ".part" and commits; what is special is written to as it is. */
 int file_write_atomic(const char *path, struct str bytes, struct err *e) MUST_CHECK;
 
 #endif

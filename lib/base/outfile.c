@@ -7,34 +7,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_special(const char *path)
+static int open_empty_part(const char *part, struct err *e)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    int fd = file_open_part(part, e);
+    if (fd < 0 || ftruncate(fd, 0) == 0)
+        return fd;
+    err_set(e, EXIT_IO, "truncate %s:", part);
+    close(fd);
+    return -1;
 }
 
 int outfile_open(struct outfile *f, const char *path, struct err *e)
 {
+    struct stat st;
     *f = (struct outfile){.path = path};
     if (!path) {
         out_open(&f->out, STDOUT_FILENO, "<stdout>");
         return 0;
     }
-    int flags = O_WRONLY | O_CLOEXEC;
-    if (!is_special(path)) {
-        f->part = file_part_name(path);
-        flags |= O_CREAT | O_TRUNC | O_NOFOLLOW;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return err_set(e, EXIT_IO, "open %s: is a directory", path);
+    if (file_is_special(path)) {
+        int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        out_open(&f->out, fd, path);
+        return fd < 0 ? err_set(e, EXIT_IO, "open %s:", path) : 0;
     }
-    const char *name = f->part ? f->part : path;
-    int fd = open(name, flags, 0666);
-    if (fd < 0) {
-        err_set(e, EXIT_IO, "open %s:", name);
-        free(f->part);
-        f->part = NULL;
-        return -1;
-    }
-    out_open(&f->out, fd, name);
-    return 0;
+    f->part = file_part_name(path);
+    out_open(&f->out, open_empty_part(f->part, e), f->part);
+    if (f->out.fd >= 0)
+        return 0;
+    free(f->part);
+    f->part = NULL;
+    return -1;
 }
 
 int outfile_commit(struct outfile *f, struct err *e)
@@ -52,9 +56,9 @@ int outfile_commit(struct outfile *f, struct err *e)
 void outfile_abandon(struct outfile *f)
 {
     buf_release(&f->out.buf);
-    close(f->out.fd);
-    if (f->part)
+    if (f->part && file_is_named(f->out.fd, f->part))
         unlink(f->part);
+    close(f->out.fd);
     free(f->part);
     f->part = NULL;
 }

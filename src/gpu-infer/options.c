@@ -2,6 +2,7 @@
 #include "gpu-infer/options.h"
 
 #include "base/error.h"
+#include "base/file.h"
 
 static const char *const isa_names[] = {NULL, "avx512", "avx2"};
 
@@ -127,5 +128,9 @@ char **options_parse(struct options *o, int argc, char **argv)
         die(EXIT_USAGE, "no model; give its directory with -m DIR");
     if (o->output && !*o->output)
         die(EXIT_USAGE, "--output: the name is empty");
+    if (o->output && file_is_special(o->output)) {
+        o->special = o->output;
+        o->output = NULL;
+    }
     return files;
 }

@@ -19,7 +19,9 @@ struct options {
     bool ignore_eos, return_tokens, logprobs, prompt_logprobs;
 
     /* records */
-    const char *output, *metrics;
+    const char *output;  /* a file, which can be gone on with */
+    const char *special; /* what else -o may name: a device, a FIFO */
+    const char *metrics;
     int64_t shard, max_record;
     bool shard_given, overwrite, strict, quiet, progress, print_key;
 };

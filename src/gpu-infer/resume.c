@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +22,7 @@ char *answers_key_name(const char *path)
 static bool exists(const char *path, off_t *size)
 {
     struct stat st;
-    if (lstat(path, &st) < 0)
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     *size = st.st_size;
     return true;
@@ -44,30 +43,6 @@ static int check_key(struct answers *a, const char *key, bool answered, struct e
     return rc;
 }
 
-/* Opens and locks FILE.part.  1: between the two another process gave it its final name. */
-static int open_part(struct answers *a, struct err *e)
-{
-    struct stat mine, named;
-    a->fd = open(a->part, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (a->fd < 0)
-        return err_set(e, EXIT_IO, "open %s:", a->part);
-    if (flock(a->fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EWOULDBLOCK)
-            return err_set(e, EXIT_AGAIN, "%s is being written by another process", a->part);
-        return err_set(e, EXIT_IO, "lock %s:", a->part);
-    }
-    if (fstat(a->fd, &mine) < 0)
-        return err_set(e, EXIT_IO, "stat %s:", a->part);
-    if (!S_ISREG(mine.st_mode))
-        return err_set(e, EXIT_IO, "%s is not a regular file", a->part);
-    if (stat(a->part, &named) == 0 && mine.st_ino == named.st_ino &&
-        mine.st_dev == named.st_dev)
-        return 0;
-    close(a->fd);
-    a->fd = -1;
-    return 1;
-}
-
 /* Opens and locks FILE.part.  Where FILE is complete it becomes FILE.part again: under the lock
  * of an empty FILE.part that it takes the place of, so that no other call is between the two.
  */
@@ -75,11 +50,8 @@ static int open_locked(struct answers *a, const char *key, struct err *e)
 {
     off_t complete, part;
     for (;;) {
-        int moved = open_part(a, e);
-        if (moved < 0)
+        if ((a->fd = file_open_part(a->part, e)) < 0)
             return -1;
-        if (moved)
-            continue;
         if (!exists(a->path, &complete))
             return 0;
         if (exists(a->part, &part) && part > 0)
@@ -159,6 +131,8 @@ int answers_open(struct answers *a, const char *path, const char *key, struct er
                           .part = file_part_name(path),
                           .key = answers_key_name(path),
                           .fd = -1};
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return err_set(e, EXIT_IO, "open %s: is a directory", path);
     if (open_locked(a, key, e) < 0 || drop_torn_line(a, e) < 0)
         return -1;
     if (fstat(a->fd, &st) < 0)

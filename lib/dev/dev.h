@@ -130,6 +130,14 @@ struct lora_rows {
     float scale;
 };
 
+/* An adapter's second small product for experts: the rows of tokens that are `mine` change. */
+struct lora_grouped {
+    const struct weight *b; /* E times [N, R] */
+    float scale;
+    const int32_t *whose; /* device, [T] */
+    int32_t mine;
+};
+
 /* Which experts the tokens of a call go to, as rows sorted by expert, those of one expert in
  * the order of the tokens.  The arrays are the caller's, on the device; route() fills them. */
 struct routing {
@@ -257,6 +265,11 @@ struct dev_ops {
      * the rows; bias [E, N] or NULL. */
     void (*linear_grouped)(struct dev *d, const struct tensor *y, const struct tensor *x,
                            const struct weight *w, const float *bias, const struct routing *r);
+
+    /* y += scale * t b^T, on the rows of tokens that are mine, each by its expert's part of b.
+     * t [S, R] and y [S, N] f32, in the order of the rows; t comes from linear_grouped(). */
+    void (*lora_b_grouped)(struct dev *d, const struct tensor *y, const struct tensor *t,
+                           const struct lora_grouped *g, const struct routing *r);
 
     /* y[t] = the weighted sum of the token's rows of x [S, C], experts ascending; y [T, C]. */
     void (*combine)(struct dev *d, const struct tensor *y, const struct tensor *x,

@@ -131,6 +131,129 @@ static void one(int64_t rows, int64_t n, int64_t k, const int64_t *ranks, enum d
     free(bias);
 }
 
+/* ---- experts ---------------------------------------------------------------- */
+
+enum { EXPERTS = 5 };
+
+/* What an expert adapter is tested with: one weight of all experts for each of A and B. */
+struct expert_case {
+    int64_t rank;
+    float *a, *b;
+    struct weight *wa[SUBJECTS_MAX], *wb[SUBJECTS_MAX];
+};
+
+static struct weight *experts_of(const struct subject *s, const float *from, int64_t n,
+                                 int64_t k, enum dtype t)
+{
+    struct err e = {0};
+    struct weight *w = s->o->weight_new(s->d, &(struct weight_shape){n, k, EXPERTS, t}, &e);
+    for (int64_t i = 0; i < EXPERTS && w; i++) {
+        struct weight_source src = {.data = from + i * n * k, .dtype = DT_F32, .stride = k};
+        if (s->o->weight_rows(s->d, w, i, 0, n, &src, &e) < 0)
+            w = NULL;
+    }
+    if (!w)
+        die_err(&e);
+    return w;
+}
+
+static struct routing routing_new(const struct subject *s, int64_t tokens)
+{
+    return (struct routing){.experts = EXPERTS,
+                            .used = 1,
+                            .expert = dev_new(s, NULL, tokens * 4),
+                            .weight = dev_new(s, NULL, tokens * 4),
+                            .row = dev_new(s, NULL, tokens * 4),
+                            .token = dev_new(s, NULL, tokens * 4),
+                            .first = dev_new(s, NULL, (EXPERTS + 1) * 4)};
+}
+
+static void routing_free(const struct subject *s, struct routing *r)
+{
+    void *const all[] = {r->expert, r->weight, r->row, r->token, r->first};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        s->o->free(s->d, all[i]);
+}
+
+/* `at` is a token's expert and, above it, whose it is; rows come back to their places. */
+static void run_experts(const struct subject *s, const struct row_op *op,
+                        const struct tensor *y, const struct tensor *x, const void *at)
+{
+    const struct expert_case *c = op->arg;
+    int64_t T = x->rows;
+    int32_t *what = xmalloc_n((size_t)T, 4), *whose = xmalloc_n((size_t)T, 4);
+    float *hot = xcalloc((size_t)(T * EXPERTS), 4);
+    struct err e = {0};
+    dev_get(s, what, at, T * 4);
+    for (int64_t t = 0; t < T; t++) {
+        hot[t * EXPERTS + what[t] % EXPERTS] = 1;
+        whose[t] = what[t] / EXPERTS;
+    }
+    void *dlogits = dev_new(s, hot, T * EXPERTS * 4), *dwhose = dev_new(s, whose, T * 4);
+    struct tensor logits = {dlogits, DT_F32, T, EXPERTS, EXPERTS};
+    struct tensor xs = {dev_new(s, NULL, T * x->cols * 4), x->dtype, T, x->cols, x->cols};
+    struct tensor ys = {dev_new(s, NULL, T * (y->cols + 3) * 4), DT_F32, T, y->cols,
+                        y->cols + 3};
+    struct tensor ts = {dev_new(s, NULL, T * (c->rank + 2) * 4), DT_F32, T, c->rank,
+                        c->rank + 2};
+    struct routing r = routing_new(s, T);
+    s->o->route(s->d, &r, &logits, &(struct route_args){false, 1});
+    s->o->gather_rows(s->d, &xs, x, r.token);
+    s->o->linear_grouped(s->d, &ys, &xs, op->weight, op->dev_aux, &r);
+    s->o->linear_grouped(s->d, &ts, &xs, c->wa[s - subjects], NULL, &r);
+    s->o->lora_b_grouped(s->d, &ys, &ts,
+                         &(struct lora_grouped){c->wb[s - subjects], 0.7f, dwhose, 2}, &r);
+    s->o->gather_rows(s->d, y, &ys, r.row);
+    CHECK(s->o->sync(s->d, &e) == 0);
+    routing_free(s, &r);
+    void *const all[] = {dlogits, dwhose, xs.data, ys.data, ts.data};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        s->o->free(s->d, all[i]);
+    free(what);
+    free(whose);
+    free(hot);
+}
+
+static void one_experts(int64_t rows, int64_t n, int64_t k, int64_t rank, enum dtype t)
+{
+    struct expert_case c = {.rank = rank,
+                            .a = random_floats(EXPERTS * rank * k, 0.1f),
+                            .b = random_floats(EXPERTS * n * rank, 0.3f)};
+    int32_t what[256];
+    float *x = random_floats(rows * k, 1), *w = random_floats(EXPERTS * n * k, 0.1f);
+    float *bias = random_floats(EXPERTS * n, 1);
+    for (int i = 0; i < n_subjects; i++) {
+        c.wa[i] = experts_of(&subjects[i], c.a, rank, k, t);
+        c.wb[i] = experts_of(&subjects[i], c.b, n, rank, t);
+    }
+    for (int64_t i = 0; i < rows; i++) /* one expert has most rows; a third are mine */
+        what[i] = (int32_t)(i % 3 ? 2 : random_u32() % EXPERTS) +
+                  (int32_t)(random_u32() % 3) * EXPERTS;
+    struct row_op op = {.in = k,
+                        .out = n,
+                        .run = run_experts,
+                        .arg = &c,
+                        .w = w,
+                        .n = n,
+                        .k = k,
+                        .experts = EXPERTS,
+                        .aux = bias,
+                        .n_aux = EXPERTS * n,
+                        .tol = tol_of(k, rank)};
+    snprintf(op.what, sizeof op.what, "lora of experts %d x %d x %d, rank %d", (int)rows,
+             (int)n, (int)k, (int)rank);
+    check_rows(&op, x, what, rows);
+    for (int i = 0; i < n_subjects; i++) {
+        subjects[i].o->weight_free(subjects[i].d, c.wa[i]);
+        subjects[i].o->weight_free(subjects[i].d, c.wb[i]);
+    }
+    free(c.a);
+    free(c.b);
+    free(x);
+    free(w);
+    free(bias);
+}
+
 /* Rows without an adapter keep the bits of the product alone. */
 static void test_none(void)
 {
@@ -167,10 +290,14 @@ int main(void)
 {
     static const int64_t ranks[][ADAPTERS] = {{1, 1, 1}, {3, 8, 5}, {16, 64, 17}, {8, 4, 130}};
     static const int64_t shapes[][3] = {{1, 1, 1}, {9, 33, 31}, {40, 130, 97}, {110, 61, 256}};
-    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003, 0, 0});
+    open_subjects(&(struct dev_limits){128, 128, 64, 256, 4096, 5003, EXPERTS, 1});
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (enum dtype t = DT_F32; t <= DT_BF16; t++)
             one(shapes[i][0], shapes[i][1], shapes[i][2], ranks[i], t);
+    one_experts(1, 1, 1, 1, DT_F32);
+    one_experts(9, 33, 31, 3, DT_BF16);
+    one_experts(120, 130, 97, 16, DT_F32);
+    one_experts(64, 61, 256, 70, DT_BF16);
     test_none();
     close_subjects();
     return unit_done("dev_lora");

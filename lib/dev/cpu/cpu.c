@@ -167,6 +167,7 @@ const struct dev_ops dev_cpu = {
     .linear = cpu_linear,
     .lora_a = cpu_lora_a,
     .lora_b = cpu_lora_b,
+    .lora_b_grouped = cpu_lora_b_grouped,
     .qk_norm_rope = cpu_qk_norm_rope,
     .kv_write = cpu_kv_write,
     .attention = cpu_attention,

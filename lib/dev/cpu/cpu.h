@@ -63,6 +63,8 @@ void cpu_linear_grouped(struct dev *d, const struct tensor *y, const struct tens
                         const struct weight *w, const float *bias, const struct routing *r);
 void cpu_combine(struct dev *d, const struct tensor *y, const struct tensor *x,
                  const struct routing *r);
+void cpu_lora_b_grouped(struct dev *d, const struct tensor *y, const struct tensor *t,
+                        const struct lora_grouped *g, const struct routing *r);
 /* attention.c */
 struct kv *cpu_kv_new(struct dev *d, const struct kv_shape *s, struct err *e);
 void cpu_kv_copy_page(struct dev *d, struct kv *kv, int32_t to, int32_t from);

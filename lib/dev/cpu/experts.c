@@ -34,7 +34,8 @@ void cpu_route(struct dev *d, const struct routing *r, const struct tensor *logi
 
 struct grouped_cut {
     const struct kernels *k;
-    struct linear_job job;
+    struct lora_job job; /* of the first expert; scale counts where `add` */
+    bool add;
     const struct routing *r;
     const int32_t *tiles; /* before expert e */
 };
@@ -43,33 +44,44 @@ struct grouped_cut {
 static void grouped_piece(void *arg, int i)
 {
     const struct grouped_cut *g = arg;
-    int32_t e = cpu_owner(g->tiles, g->r->experts, i);
-    int64_t rows = g->r->first[e + 1] - g->r->first[e], n = i - g->tiles[e];
+    int32_t e = cpu_owner(g->tiles, g->r->experts, i), first = g->r->first[e];
+    int64_t rows = g->r->first[e + 1] - first, n = i - g->tiles[e];
     int64_t strips = (rows + TILE_ROWS - 1) / TILE_ROWS, strip = n % strips;
     int64_t panel = g->k->panel(rows), block = n / strips * panel;
-    struct linear_job job = g->job;
-    struct weight w = *job.p.w;
+    int64_t row0 = rows * strip / strips, row1 = rows * (strip + 1) / strips;
+    struct lora_job job = g->job;
+    struct linear_job *l = &job.linear;
+    struct weight w = *l->p.w;
     int64_t end = block + panel < w.blocks ? block + panel : w.blocks;
     w.data += e * w.blocks * w.block_bytes;
-    job.p.w = &w;
-    job.p.x += g->r->first[e] * job.p.stride;
-    job.y.data = (char *)job.y.data + g->r->first[e] * job.y.stride * dtype_size(job.y.dtype);
-    if (job.bias)
-        job.bias += e * w.shape.n;
-    g->k->linear(&job, rows * strip / strips, rows * (strip + 1) / strips, block, end);
+    l->p.w = &w;
+    l->p.x += first * l->p.stride;
+    l->y.data = (char *)l->y.data + first * l->y.stride * dtype_size(l->y.dtype);
+    if (l->bias)
+        l->bias += e * w.shape.n;
+    if (job.token)
+        job.token += first;
+    if (g->add)
+        g->k->lora_add(&job, row0, row1, block, end);
+    else
+        g->k->linear(l, row0, row1, block, end);
 }
 
-void cpu_linear_grouped(struct dev *d, const struct tensor *y, const struct tensor *x,
-                        const struct weight *w, const float *bias, const struct routing *r)
+/* Cuts the job's product, each row by its expert's part of w. */
+static void run_grouped(struct cpu *c, struct grouped_cut *g, const struct tensor *x,
+                        const struct weight *w)
 {
-    struct cpu *c = (struct cpu *)d;
+    const struct tensor *y = &g->job.linear.y;
+    const struct routing *r = g->r;
     EXPECT(w->shape.experts == r->experts && r->experts <= c->limits.experts);
     EXPECT(y->rows == x->rows && y->cols == w->shape.n && r->first[r->experts] == x->rows);
     if (y->rows == 0)
         return;
     struct weight one = *w; /* the first expert's; a piece moves on to its own */
     one.shape.experts = 0;
-    struct grouped_cut g = {c->kernels, {cpu_product(c, x, &one), *y, bias}, r, c->tiles};
+    g->k = c->kernels;
+    g->tiles = c->tiles;
+    g->job.linear.p = cpu_product(c, x, &one);
     int64_t tiles = 0;
     for (int32_t e = 0; e < r->experts; e++) {
         int64_t rows = r->first[e + 1] - r->first[e], panel = c->kernels->panel(rows);
@@ -78,7 +90,28 @@ void cpu_linear_grouped(struct dev *d, const struct tensor *y, const struct tens
         tiles += (rows + TILE_ROWS - 1) / TILE_ROWS * ((w->blocks + panel - 1) / panel);
         EXPECT(tiles <= INT32_MAX);
     }
-    cpu_pieces(c, grouped_piece, &g, tiles, y->rows * w->shape.n * w->shape.k);
+    cpu_pieces(c, grouped_piece, g, tiles, y->rows * w->shape.n * w->shape.k);
+}
+
+void cpu_linear_grouped(struct dev *d, const struct tensor *y, const struct tensor *x,
+                        const struct weight *w, const float *bias, const struct routing *r)
+{
+    struct grouped_cut g = {.job.linear = {.y = *y, .bias = bias}, .r = r};
+    run_grouped((struct cpu *)d, &g, x, w);
+}
+
+void cpu_lora_b_grouped(struct dev *d, const struct tensor *y, const struct tensor *t,
+                        const struct lora_grouped *l, const struct routing *r)
+{
+    struct grouped_cut g = {.job = {.linear.y = *y,
+                                    .scale = l->scale,
+                                    .token = r->token,
+                                    .whose = l->whose,
+                                    .mine = l->mine},
+                            .add = true,
+                            .r = r};
+    EXPECT(y->dtype == DT_F32 && t->dtype == DT_F32);
+    run_grouped((struct cpu *)d, &g, t, l->b);
 }
 
 void cpu_combine(struct dev *d, const struct tensor *y, const struct tensor *x,

@@ -49,6 +49,9 @@ struct linear_job {
 struct lora_job {
     struct linear_job linear;
     float scale;
+    const int32_t *token; /* NULL: all rows; else those whose token is mine */
+    const int32_t *whose;
+    int32_t mine;
 };
 
 struct norm_job {

@@ -50,11 +50,12 @@ void cpu_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
         struct tensor from = part_of(t, &groups[i], b->shape.k);
         if (to.rows == 0)
             continue;
-        struct add_cut a = {.k = c->kernels,
-                            .job = {{cpu_product(c, &from, b), to, NULL}, groups[i].scale},
-                            .rows = to.rows,
-                            .panel = c->kernels->panel(to.rows),
-                            .strips = (to.rows + TILE_ROWS - 1) / TILE_ROWS};
+        struct add_cut a = {
+            .k = c->kernels,
+            .job = {.linear = {cpu_product(c, &from, b), to, NULL}, .scale = groups[i].scale},
+            .rows = to.rows,
+            .panel = c->kernels->panel(to.rows),
+            .strips = (to.rows + TILE_ROWS - 1) / TILE_ROWS};
         int64_t panels = (b->blocks + a.panel - 1) / a.panel;
         cpu_pieces(c, add_piece, &a, panels * a.strips, to.rows * b->shape.n * b->shape.k);
     }

@@ -39,3 +39,18 @@ void ref_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
                 put(&to, r, c, at(&to, r, c) + (double)g->scale * ref_dot(&from, r, g->b, c));
     }
 }
+
+/* y += scale * t b^T, each row by its expert, where its token is mine */
+void ref_lora_b_grouped(struct dev *d, const struct tensor *y, const struct tensor *t,
+                        const struct lora_grouped *g, const struct routing *r)
+{
+    (void)d;
+    EXPECT(y->dtype == DT_F32 && y->rows == t->rows && r->first[r->experts] == t->rows);
+    EXPECT(g->b->shape.experts == r->experts && g->b->shape.k == t->cols &&
+           g->b->shape.n == y->cols);
+    for (int64_t e = 0; e < r->experts; e++)
+        for (int64_t row = r->first[e]; row < r->first[e + 1]; row++)
+            for (int64_t c = 0; c < y->cols && g->whose[r->token[row]] == g->mine; c++)
+                put(y, row, c,
+                    at(y, row, c) + (double)g->scale * ref_dot(t, row, g->b, e * y->cols + c));
+}

@@ -91,6 +91,7 @@ const struct dev_ops dev_ref = {
     .linear = ref_linear,
     .lora_a = ref_lora_a,
     .lora_b = ref_lora_b,
+    .lora_b_grouped = ref_lora_b_grouped,
     .qk_norm_rope = ref_qk_norm_rope,
     .kv_write = ref_kv_write,
     .attention = ref_attention,

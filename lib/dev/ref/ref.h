@@ -77,6 +77,8 @@ void ref_lora_a(struct dev *d, const struct tensor *t, const struct tensor *x,
                 const struct lora_rows *groups, int32_t n);
 void ref_lora_b(struct dev *d, const struct tensor *y, const struct tensor *t,
                 const struct lora_rows *groups, int32_t n);
+void ref_lora_b_grouped(struct dev *d, const struct tensor *y, const struct tensor *t,
+                        const struct lora_grouped *g, const struct routing *r);
 /* norm.c */
 void ref_norm(struct dev *d, const struct tensor *y, const struct tensor *x,
               const struct tensor *add, float add_scale, const float *w, float eps,

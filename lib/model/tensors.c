@@ -147,7 +147,8 @@ static int fill_rows(struct loader *l, struct weight *w, int64_t expert, int64_t
     return 0;
 }
 
-/* Part i of n equal ones of a tensor has been packed. */
+/* Part i of n equal ones of a tensor has been packed.  The kernel maps some pages around those
+ * that are touched, so the whole is let go once more behind its last part. */
 static void let_go(const struct loader *l, const struct ckpt_tensor *t, int64_t i, int64_t n)
 {
     struct ckpt_tensor part = *t;
@@ -223,6 +224,7 @@ int load_experts_columns(struct loader *l, struct weight **out, int32_t layer, i
             return -1;
         let_go(l, t, e, experts);
     }
+    let_go(l, t, 0, 1);
     return 0;
 }
 
@@ -230,10 +232,11 @@ int load_experts_mxfp4(struct loader *l, struct weight **out, int32_t layer, int
                        const struct part *part, int64_t cols)
 {
     const int64_t shape[] = {experts, part->rows, cols / MXFP4_BLOCK, MXFP4_BLOCK / 2};
-    const struct ckpt_tensor *blocks, *scales;
+    const struct ckpt_tensor *blocks, *scales = NULL;
     blocks = need_bytes(l, tensor_name(l, layer, part->name, "_blocks"), shape, 4);
-    scales = need_bytes(l, tensor_name(l, layer, part->name, "_scales"), shape, 3);
-    if (!blocks || !scales)
+    if (blocks)
+        scales = need_bytes(l, tensor_name(l, layer, part->name, "_scales"), shape, 3);
+    if (!scales)
         return -1;
     struct weight_shape s = {part->rows, cols, experts, DT_MXFP4};
     if (make_weight(l, out, &s) < 0)
@@ -249,6 +252,8 @@ int load_experts_mxfp4(struct loader *l, struct weight **out, int32_t layer, int
         let_go(l, blocks, e, experts);
         let_go(l, scales, e, experts);
     }
+    let_go(l, blocks, 0, 1);
+    let_go(l, scales, 0, 1);
     return 0;
 }
 

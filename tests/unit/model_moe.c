@@ -235,6 +235,38 @@ static void test_refused_configs(void)
             "chunked_attention");
 }
 
+/* transformers 4 and 5 spell the same model otherwise. */
+static void test_spellings(void)
+{
+    struct spec a, b;
+    struct err e = {0};
+    json_t *four = json_loads(
+        OSS_CONFIG(YARN("") ",\"rope_theta\":5e4,\"num_local_experts\":8,"
+                            "\"experts_per_token\":2,\"num_experts_per_tok\":2,"
+                            "\"torch_dtype\":\"bfloat16\",\"initial_context_length\":64"),
+        0, NULL);
+    json_t *five = json_loads(
+        OSS_CONFIG(",\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":50000,"
+                   "\"factor\":4.0,\"beta_fast\":32.0,\"beta_slow\":1.0,\"truncate\":true,"
+                   "\"original_max_position_embeddings\":64},\"dtype\":\"bfloat16\","
+                   "\"num_experts\":8,\"num_experts_per_tok\":2,\"swiglu_alpha\":1.702,"
+                   "\"swiglu_limit\":7.0,\"layer_types\":[\"sliding_attention\","
+                   "\"full_attention\",\"sliding_attention\",\"full_attention\"]"),
+        0, NULL);
+    CHECK_MSG(spec_read(&a, four, &e) == 0, "%s", e.text);
+    CHECK_MSG(spec_read(&b, five, &e) == 0, "%s", e.text);
+    CHECK(!memcmp(&a.rope[0], &b.rope[0], sizeof a.rope[0]) && a.rope[0].kind == ROPE_YARN);
+    CHECK(fabs(a.rope[0].attention_factor - (0.1 * log(4) + 1)) < 1e-12);
+    CHECK(a.experts == 8 && b.experts == 8 && a.experts_used == 2 && b.experts_used == 2);
+    CHECK(!memcmp(a.layer, b.layer, 4 * sizeof *a.layer));
+    CHECK(a.layer[0].window == 128 && a.layer[1].window == 0 && a.layer[1].sparse);
+    CHECK(a.expert_gate.alpha == b.expert_gate.alpha && a.expert_gate.limit == 7);
+    spec_release(&a);
+    spec_release(&b);
+    json_decref(four);
+    json_decref(five);
+}
+
 static void not_loaded(const char *dir, const char *word)
 {
     struct err e = {0};
@@ -323,6 +355,7 @@ int main(void)
     if (!mkdtemp(root))
         return 1;
     test_yarn();
+    test_spellings();
     test_refused_configs();
     test_refused_tensors();
     test_twins();

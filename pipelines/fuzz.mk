@@ -16,13 +16,13 @@ FUZZERS := $(FUZZ_N:%=$B/fuzz/%)
 REPLAYS := $(FUZZ_N:%=$B/replay/%)
 
 $(FUZZ_O): $B/%.o: %.c $B/flags | $B/tests/fuzz/ $B/found
-	$C -MMD -MP -c $< -o $@
+	$(call say,cc  )$C -Itests/unit -MMD -MP -c $< -o $@
 $(FUZZERS): $B/fuzz/%: $B/tests/fuzz/%.o $B/lib.a | $B/fuzz/
-	$C -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,link)$C -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(REPLAYS): $B/replay/%: $B/tests/fuzz/%.o $B/tests/fuzz/replay.o $B/lib.a | $B/replay/
-	$C $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,link)$C $(LDFLAGS) $^ $(LDLIBS) -o $@
 $B/tests/fuzz/ $B/fuzz/ $B/replay/:
-	mkdir -p $@
+	@mkdir -p $@
 -include $(FUZZ_O:.o=.d)
 
 # Replaying the seeds is a unit test.

@@ -1,165 +1,11 @@
-/* infer.c - the scheduler over a stand-in for the model whose "keys and values" are the token
- * ids themselves, so that every forward can check whose history a page really holds.
- *
- * The expected answers are worked out without batches or pages, and must be met exactly for
- * every size of batch, head, memory and company.
+/* infer.c - the scheduler over a stand-in for the model: the expected answers must be met
+ * exactly for every size of batch, head, memory and company.
  */
-#include "infer/infer.h"
+#include "stand_in.h"
 
-#include "base/hash.h"
-#include "infer/sample.h"
-#include "unit.h"
+/* ---- requests ------------------------------------------------------------------ */
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { VOCAB = 50, CONTEXT = 200, PAGES_MAX = 400, ROWS_MAX = 64 };
-
-/* ---- the stand-in ----------------------------------------------------------- */
-
-struct model {
-    int32_t pages, head_rows;
-    int32_t slot[PAGES_MAX][KV_PAGE];
-    uint64_t row[ROWS_MAX]; /* the history's hash at each kept row */
-    int32_t rows;
-    bool fails;
-};
-
-static uint64_t history(uint64_t h, int32_t id)
-{
-    return hash_bytes(h, &id, sizeof id);
-}
-
-/* Logits between -4 and 4 that depend on the history alone; some of them tie. */
-static void logits_of(uint64_t h, float *out)
-{
-    for (int32_t v = 0; v < VOCAB; v++) {
-        uint64_t x = hash_bytes(h, &v, sizeof v);
-        out[v] = (float)(x % 257) / 32 - 4;
-    }
-}
-
-static float logprob_of(uint64_t h, int32_t id)
-{
-    float l[VOCAB];
-    logits_of(h, l);
-    return (float)((double)l[id] - logits_lse(l, VOCAB));
-}
-
-static int32_t best_of(uint64_t h)
-{
-    float l[VOCAB];
-    int32_t best = 0;
-    logits_of(h, l);
-    for (int32_t v = 1; v < VOCAB; v++)
-        if (l[v] > l[best])
-            best = v;
-    return best;
-}
-
-void model_info(const struct model *m, struct model_info *out)
-{
-    *out = (struct model_info){.vocab = VOCAB, .context = CONTEXT, .pages = m->pages};
-}
-
-/* A page that is written stands in one span alone, at one place of its list. */
-static bool written_alone(const struct batch *b, int32_t s, int32_t place)
-{
-    int32_t page = b->pages[b->spans[s].page0 + place];
-    for (int32_t i = 0; i < b->n_spans; i++) {
-        const struct span *o = &b->spans[i];
-        for (int32_t k = 0; k <= (o->start + o->count - 1) / KV_PAGE; k++)
-            if (b->pages[o->page0 + k] == page && (i != s || k != place))
-                return false;
-    }
-    return true;
-}
-
-int model_forward(struct model *m, const struct batch *b, struct err *e)
-{
-    if (m->fails)
-        return err_set(e, EXIT_AGAIN, "device lost");
-    static uint64_t state[4096];
-    int32_t next = 0;
-    for (int32_t s = 0; s < b->n_spans; s++) {
-        const struct span *sp = &b->spans[s];
-        const int32_t *pages = b->pages + sp->page0;
-        CHECK(sp->first == next && sp->count > 0);
-        next += sp->count;
-        for (int32_t i = 0; i < sp->count; i++) {
-            int32_t pos = sp->start + i, t = sp->first + i;
-            CHECK(b->pos[t] == pos);
-            if (i == 0 || pos % KV_PAGE == 0)
-                CHECK(written_alone(b, s, pos / KV_PAGE));
-            m->slot[pages[pos / KV_PAGE]][pos % KV_PAGE] = b->ids[t];
-        }
-    }
-    CHECK(next == b->tokens);
-    for (int32_t s = 0; s < b->n_spans; s++) {
-        const struct span *sp = &b->spans[s];
-        uint64_t h = HASH_SEED;
-        for (int32_t pos = 0; pos < sp->start + sp->count; pos++) {
-            h = history(h, m->slot[b->pages[sp->page0 + pos / KV_PAGE]][pos % KV_PAGE]);
-            if (pos >= sp->start)
-                state[sp->first + pos - sp->start] = h;
-        }
-    }
-    CHECK(b->n_rows <= m->head_rows);
-    m->rows = b->n_rows;
-    for (int32_t r = 0; r < b->n_rows; r++)
-        m->row[r] = state[b->rows[r]];
-    return 0;
-}
-
-int model_logprob(struct model *m, int32_t r0, int32_t n, const int32_t *ids, float *out,
-                  struct err *e)
-{
-    (void)e;
-    CHECK(r0 >= 0 && r0 + n <= m->rows);
-    for (int32_t i = 0; i < n; i++)
-        out[i] = logprob_of(m->row[r0 + i], ids[i]);
-    return 0;
-}
-
-int model_argmax(struct model *m, int32_t r0, int32_t n, int32_t *ids, float *logprob,
-                 struct err *e)
-{
-    (void)e;
-    CHECK(r0 >= 0 && r0 + n <= m->rows);
-    for (int32_t i = 0; i < n; i++) {
-        ids[i] = best_of(m->row[r0 + i]);
-        logprob[i] = logprob_of(m->row[r0 + i], ids[i]);
-    }
-    return 0;
-}
-
-int model_logits(struct model *m, int32_t r0, int32_t n, float *out, struct err *e)
-{
-    (void)e;
-    CHECK(r0 >= 0 && r0 + n <= m->rows);
-    for (int32_t i = 0; i < n; i++)
-        logits_of(m->row[r0 + i], out + (ptrdiff_t)i * VOCAB);
-    return 0;
-}
-
-void model_copy_page(struct model *m, int32_t to, int32_t from)
-{
-    CHECK(to != from);
-    memcpy(m->slot[to], m->slot[from], sizeof m->slot[to]);
-}
-
-/* ---- requests and what they must give --------------------------------------- */
-
-enum { REQUESTS = 33, CHOICES = 5, LONGEST = 90 };
-
-struct expected {
-    enum infer_finish finish;
-    int32_t ids[CONTEXT], n;
-    float logprobs[CONTEXT], prompt_logprobs[CONTEXT];
-    double scores[CHOICES];
-    int32_t best;
-};
+enum { REQUESTS = 33, LONGEST = 90 };
 
 static int32_t prompts[REQUESTS][CONTEXT];
 static int32_t labels[CHOICES][LONGEST];
@@ -167,57 +13,6 @@ static struct infer_choice choices[CHOICES];
 static const int32_t stop_ids[] = {7, 11};
 static struct infer_request requests[REQUESTS];
 static struct expected expected[REQUESTS];
-
-static void expect_choices(const struct infer_request *r, uint64_t h, struct expected *x)
-{
-    for (int32_t i = 0; i < r->n_choices; i++) {
-        uint64_t c = h;
-        for (int32_t t = 0; t < r->choices[i].n; t++) {
-            x->scores[i] += (double)logprob_of(c, r->choices[i].ids[t]);
-            c = history(c, r->choices[i].ids[t]);
-        }
-        if (x->scores[i] > x->scores[x->best])
-            x->best = i;
-    }
-}
-
-static int32_t draw(const struct infer_request *r, uint64_t h, int32_t token)
-{
-    float l[VOCAB];
-    struct sample_work *w = sample_work_new(VOCAB);
-    logits_of(h, l);
-    sample_filter(w, &(struct sampling){r->temperature, r->top_p, r->top_k}, l, VOCAB);
-    sample_work_free(w);
-    return sample_pick(l, VOCAB,
-                       sample_uniform(&(struct sample_key){r->seed, r->source, r->repetition,
-                                                           r->sample, (uint64_t)token}));
-}
-
-static void expect(const struct infer_request *r, struct expected *x)
-{
-    uint64_t h = HASH_SEED;
-    *x = (struct expected){.finish = r->n_choices ? INFER_CHOICE : INFER_LENGTH};
-    for (int32_t i = 0; i < r->n_prompt; i++) {
-        if (i)
-            x->prompt_logprobs[i - 1] = logprob_of(h, r->prompt[i]);
-        h = history(h, r->prompt[i]);
-    }
-    if (r->n_choices) {
-        expect_choices(r, h, x);
-        return;
-    }
-    while (x->n < r->max_tokens && r->n_prompt + x->n < CONTEXT) {
-        int32_t id = r->temperature > 0 ? draw(r, h, x->n) : best_of(h);
-        x->logprobs[x->n] = logprob_of(h, id);
-        x->ids[x->n++] = id;
-        h = history(h, id);
-        for (int32_t s = 0; s < r->n_stop; s++)
-            if (id == r->stop[s]) {
-                x->finish = INFER_STOP;
-                return;
-            }
-    }
-}
 
 /* Lengths around the edges of a page and of the context, every kind of answer, the prompt's own
  * log-probabilities with some of each. */
@@ -247,7 +42,7 @@ static void make_requests(void)
                                     .seed = 5,
                                     .source = (uint64_t)i,
                                     .prompt_logprobs = i % 5 == 0,
-                                    .owner = r};
+                                    .owner = &expected[i]};
         if (i % 3 == 1 && i != 9) {
             r->choices = choices + (i % 2);
             r->n_choices = CHOICES - (i % 2);
@@ -262,30 +57,6 @@ static void make_requests(void)
     }
 }
 
-static int finished;
-
-static void check_answer(void *arg, const struct infer_request *r, const struct infer_answer *a)
-{
-    (void)arg;
-    ptrdiff_t i = (const struct infer_request *)r->owner - requests;
-    const struct expected *x = &expected[i];
-    finished++;
-    CHECK_MSG(a->finish == x->finish && a->n == x->n, "request %d", (int)i);
-    if (a->n == x->n) {
-        CHECK(memcmp(a->ids, x->ids, (size_t)a->n * sizeof *a->ids) == 0);
-        CHECK(memcmp(a->logprobs, x->logprobs, (size_t)a->n * sizeof *a->logprobs) == 0);
-    }
-    CHECK(!a->prompt_logprobs == !r->prompt_logprobs);
-    if (a->prompt_logprobs)
-        CHECK(memcmp(a->prompt_logprobs, x->prompt_logprobs,
-                     (size_t)(r->n_prompt - 1) * sizeof(float)) == 0);
-    CHECK(!a->choice_logprobs == !r->n_choices);
-    for (int32_t k = 0; k < r->n_choices; k++)
-        CHECK_MSG(a->choice_logprobs[k] == x->scores[k], "request %d choice %d", (int)i,
-                  (int)k);
-    CHECK(!r->n_choices || a->best == x->best);
-}
-
 /* Feeds all requests, in order or from the last to the first, as fast as they are taken. */
 static void run(const struct infer_config *c, int32_t pages, bool reversed)
 {
@@ -293,8 +64,7 @@ static void run(const struct infer_config *c, int32_t pages, bool reversed)
     m = (struct model){.pages = pages, .head_rows = c->head_rows};
     struct err e = {0};
     struct infer *f = infer_new(&m, c);
-    int next = 0;
-    finished = 0;
+    int next = 0, finished = 0;
     while (next < REQUESTS || infer_in_flight(f)) {
         while (next < REQUESTS && infer_has_room(f)) {
             int i = reversed ? REQUESTS - 1 - next : next;
@@ -302,7 +72,7 @@ static void run(const struct infer_config *c, int32_t pages, bool reversed)
                 CHECK_MSG(false, "request %d: %s", i, e.text);
             next++;
         }
-        if (infer_step(f, check_answer, NULL, &e) < 0)
+        if (infer_step(f, check_answer, &finished, &e) < 0)
             CHECK_MSG(false, "%s", e.text);
     }
     CHECK(finished == REQUESTS);

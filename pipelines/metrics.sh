@@ -6,8 +6,14 @@ dir=$1 gold=$2 group=${3:-}
 
 score -q --gold "$gold" ${group:+--group "$group"} -o "$dir/score.json" "$dir/results.jsonl" > "$dir/metrics.txt"
 shopt -s nullglob
-times=("$dir"/times-*.json)
-printf '{"score":%s,"shards":[%s]}\n' "$(< "$dir/score.json")" \
-    "$([ ${#times[@]} = 0 ] || paste -sd, "${times[@]}")" > "$dir/metrics.json.part"
+{
+    printf '{"score":%s,"shards":[' "$(< "$dir/score.json")"
+    comma=
+    for times in "$dir"/times-*.json; do
+        printf '%s%s' "$comma" "$(< "$times")"
+        comma=,
+    done
+    echo ']}'
+} > "$dir/metrics.json.part"
 mv "$dir/metrics.json.part" "$dir/metrics.json"
 rm "$dir/score.json"

@@ -23,7 +23,7 @@ FRESH    ?=
 RUN      ?= run
 
 # Everything below is read only for these goals, so that other targets never see its errors.
-ifneq ($(filter run shards prompts shard-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run gathered shards prompts shard-%,$(MAKECMDGOALS)),)
 
 # Targets and shell words are made of these, so odd characters are refused rather than quoted.
 run.odd := ' " ` $$ \ * ? [ ] { } ( ) < > | & ; ! ~ % : = #
@@ -59,21 +59,29 @@ $O/:
 
 # What the answers depend on.  A difference under one NAME is refused before anything runs.
 $O/manifest.json: FORCE | all $O/
-	@$(if $(FRESH),rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
+	@$(if $(FRESH),pipelines/alone.sh $O rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
 
 # How many records, and what to score: may change from call to call.
 $O/limit: FORCE | $O/
-	@echo 'max=$(MAX)' | cmp -s - $@ || echo 'max=$(MAX)' > $@
+	@echo 'max=$(MAX)' | cmp -s - $@ || echo 'max=$(MAX)' | pipelines/alone.sh $O tee $@ > /dev/null
 $O/score: FORCE | $O/
-	@echo 'gold=$(GOLD) group=$(GROUP)' | cmp -s - $@ || echo 'gold=$(GOLD) group=$(GROUP)' > $@
+	@echo 'gold=$(GOLD) group=$(GROUP)' | cmp -s - $@ || echo 'gold=$(GOLD) group=$(GROUP)' | pipelines/alone.sh $O tee $@ > /dev/null
 
+# Two calls at once would answer records twice; with -n nothing is there to be locked.
+run.alone = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,pipelines/alone.sh $O)
 $O/results.jsonl: $(run.data) $O/manifest.json $O/limit
-	+@$(MAKE) --no-print-directory -j$(GPUS) shards
-	gather --expect $$(shard -q $(run.limit) $(run.data) | wc -l) --errors $O/errors.jsonl -o $@ $$(ls $O/out-*.jsonl)
+	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) FRESH= gathered
+
+gathered: shards
+	gather --expect $$(shard -q $(run.limit) $(run.data) | wc -l) --errors $O/errors.jsonl -o $O/results.jsonl $$(ls $O/out-* | grep -v '\.key$$')
 
 shards: $(run.ids:%=shard-%)
-$(run.ids:%=shard-%): shard-%: $O/manifest.json
+$(run.ids:%=shard-%): shard-%: $O/manifest.json | forget-times
 	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
+
+# Those of an earlier call, which may have had more shards.
+forget-times: | $O/
+	@rm -f $O/times-*.json
 
 $O/metrics.json: $O/results.jsonl $O/score
 	pipelines/metrics.sh $O $(GOLD) $(GROUP)
@@ -83,5 +91,5 @@ prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/
 	shard -q $(run.limit) $(run.data) | $(run.render) --chat $(MODEL) > $O/prompts.jsonl
 	@echo $O/prompts.jsonl
 
-.PHONY: run shards prompts $(run.ids:%=shard-%)
+.PHONY: run gathered shards forget-times prompts $(run.ids:%=shard-%)
 endif

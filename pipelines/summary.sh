@@ -6,7 +6,7 @@ dir=$1
 cat "$dir/metrics.txt"
 # The shards ran side by side: the slowest one's time is the run's.
 awk '/"records":/ { all += $2 } /"seconds_total":/ { if ($2 + 0 > most) most = $2 + 0 }
-    END { if (all) printf "\n%d records answered by this call in %.2f s: %.1f records/s\n", all, most, all / most }' "$dir"/times-*.json
+    END { if (all) printf "\nlast answered %d records in %.2f s: %.1f records/s\n", all, most, all / most }' "$dir"/times-*.json
 printf 'answers  %s\n' "$dir/results.jsonl"
 [ ! -s "$dir/errors.jsonl" ] || printf 'errors   %s (%s)\n' "$dir/errors.jsonl" "$(wc -l < "$dir/errors.jsonl")"
 printf 'metrics  %s\n' "$dir/metrics.json"

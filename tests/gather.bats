@@ -114,6 +114,14 @@ gather: 0 records, 2 missing" "gather --expect 2 /dev/null"
 gather: 7 records" "sed 1p dealt.jsonl | gather --partial"
 }
 
+@test "gather: in a file that is still a .part, a last line without its end does not count" {
+    head -3 dealt.jsonl | head -c -1 > a.part
+    sed -n '3,$p' dealt.jsonl > b
+    says 0 "gather: a.part:3: no line end: the last line is cut off
+gather: 7 records" "gather --expect 7 a.part b"
+    cmp out data.jsonl
+}
+
 @test "gather: empty input, blank lines, no final newline, CRLF" {
     says 0 "gather: 0 records" "gather /dev/null"
     says 0 "gather: 0 records" "gather < /dev/null"

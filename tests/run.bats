@@ -19,6 +19,7 @@ run_make() {
     [ "$(wc -l < "$T/run/canned_50_quick/results.jsonl")" -eq 50 ]
     [[ "$output" == *accuracy* && "$output" == *records/s* && "$output" == *"$T/run/canned_50_quick/results.jsonl"* ]]
     [ "${#lines[@]}" -le 40 ]
+    jq -e '.score.records == 50 and .shards[0].records == 50' "$T/run/canned_50_quick/metrics.json"
     before=$(stat -c %Y.%i "$T"/run/canned_50_quick/{results,out-0}.jsonl)
     sleep 1
     run run_make run
@@ -134,4 +135,48 @@ run_make() {
     gather -q "$T"/o? | cmp - "$T/want"
     for k in 0 1 2; do shard -q -n 3 -k $k --limit 40 data/unified.jsonl | "${render[@]}" | gpu-infer -q -m $model > "$T/o$k"; done
     gather -q "$T"/o? | cmp - "$T/want"
+}
+
+# Begins a run whose data come slowly, and waits until it is at work.
+begin_slow() { # begin_slow ARGS...
+    run_make run DATA=unified "$@" > "$T/slow.log" 2>&1 &
+    job=$!
+    for _ in $(seq 400); do
+        if [ -s "$T/run/unified/out-0.jsonl.part" ]; then return 0; fi
+        sleep 0.02
+    done
+    return 1
+}
+
+@test "run: after a kill another number of GPUS takes what all of them answered" {
+    run_make run DATA=unified MAX=150 RUN="$T/whole" > /dev/null
+    mkdir -p "$T/run/unified"
+    # As a run with GPUS=3 leaves it whose third shard was killed, in the middle of a line; of one
+    # killed between a line and its end, the next one answers the record again.
+    run_make run DATA=unified MAX=150 GPUS=3 > /dev/null
+    for k in 1 2; do mv "$T/run/unified/out-$k.jsonl" "$T/whole.$k"; done
+    head -20 "$T/whole.1" > "$T/run/unified/out-1.jsonl.part"
+    head -c 3000 "$T/whole.2" > "$T/run/unified/out-2.jsonl.part"
+    sed -n 21p "$T/whole.1" | tr -d '\n' >> "$T/run/unified/out-1.jsonl.part"
+    rm "$T/run/unified/results.jsonl"
+    run run_make run DATA=unified MAX=150 GPUS=1
+    [ "$status" -eq 0 ]
+    cmp "$T/whole/unified/results.jsonl" "$T/run/unified/results.jsonl"
+    # The times are those of the shards that ran.
+    [ "$(jq '.shards | length' "$T/run/unified/metrics.json")" -eq 1 ]
+}
+
+@test "run: a second one at the same NAME is refused, and FRESH takes nothing away from the first" {
+    begin_slow MAX=300 GPUS=2
+    for args in "GPUS=3" "MAX=20" "FRESH=1"; do
+        # shellcheck disable=SC2086
+        run run_make run DATA=unified MAX=300 $args
+        if ! kill -0 $job; then skip "the first one was done before the second began"; fi
+        [ "$status" -ne 0 ]
+        [[ "$output" == *"another one is at work in $T/run/unified"* ]]
+    done
+    wait $job
+    [ "$(wc -l < "$T/run/unified/results.jsonl")" -eq 300 ]
+    run_make run DATA=unified MAX=20
+    [ "$(wc -l < "$T/run/unified/results.jsonl")" -eq 20 ]
 }

@@ -80,6 +80,20 @@ int merge_seq(const struct rec *rec, uint64_t *seq, struct err *e)
 
 /* ---- the first pass ------------------------------------------------------- */
 
+/* Whoever goes on with a NAME.part drops a last line that has no LF, even if it is whole. */
+static bool is_part(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && !strcmp(name + n - 5, ".part");
+}
+
+static void tell_torn(struct merge *m, struct rec *rec)
+{
+    if (!rec->fault)
+        rec_fault(rec, "bad_json", "no line end");
+    memcpy(m->torn, rec->message, sizeof m->torn);
+}
+
 int merge_add(struct merge *m, int fd, const char *name, uint64_t line, struct err *e)
 {
     struct rec rec = {0};
@@ -94,12 +108,12 @@ int merge_add(struct merge *m, int fd, const char *name, uint64_t line, struct e
     struct run *run = NULL;
     int k;
     while ((k = rec_read(r, &rec, e)) > 0) {
-        if (rec.fault && rec_cut(r)) {
+        if (rec_cut(r) && (rec.fault || is_part(name))) {
             k = 0;
             if (run)
                 run->to = rec.offset;
             if (!m->torn[0])
-                memcpy(m->torn, rec.message, sizeof m->torn);
+                tell_torn(m, &rec);
             break;
         }
         if ((k = merge_seq(&rec, &seq, e)) < 0)

@@ -2,6 +2,7 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "rec/rec.h"
+#include "render-prompt/show.h"
 #include "text/chat.h"
 #include "text/strategy.h"
 
@@ -9,15 +10,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MESSAGES, PARAMS, PROMPT, N_ADDED };
-static const char *const added[N_ADDED] = {"messages", "params", "prompt"};
+enum { MESSAGES, PARAMS, PROMPT, MASK, N_ADDED };
+static const char *const added[N_ADDED] = {"messages", "params", "prompt", "mask"};
 
 struct options {
     const char *template, *strategy, *target;
     const char *chat_dir, *chat_template, *date;
     struct arg_list set, template_args;
     int reasoning;
-    bool list, overwrite, strict, quiet, reasoning_given;
+    bool list, overwrite, strict, quiet, reasoning_given, show_mask;
     int64_t max_record;
 };
 
@@ -27,7 +28,11 @@ struct run {
     size_t strategy;
     struct str params; /* the strategy's; n = 0: none */
     struct field_value *set;
-    struct chat *chat;      /* NULL: no --chat */
+    struct chat *chat;           /* NULL: no --chat */
+    struct tokenizer *tokenizer; /* with --show-mask */
+    struct tokenizer_work *work;
+    struct mask mask;
+    bool for_eyes, colour;  /* the mask goes to a terminal */
     bool reserved[N_ADDED]; /* members that a record may not have yet */
     bool replaces[N_ADDED]; /* members that we add, so --overwrite drops the record's */
     struct out out;
@@ -109,6 +114,8 @@ static int make_prompt(struct run *r, const struct rec *rec, const char **type, 
     kwargs = chat_reasoning_kwargs(reasoning(r, rec), kwargs, &r->kwargs);
     buf_clear(&r->prompt);
     *type = "template_error";
+    if (r->tokenizer)
+        return mask_chat(r->chat, r->tokenizer, r->work, messages, tools, kwargs, &r->mask, e);
     return chat_render(r->chat, messages, tools, kwargs, true, &r->prompt, e);
 }
 
@@ -123,12 +130,8 @@ static bool is_replaced(const struct json_member *m, size_t index, void *arg)
     return false;
 }
 
-static int render(struct run *r, const struct rec *rec, const char **type, struct err *e)
+static void put_record(struct run *r, const struct rec *rec)
 {
-    if (check_reserved(r, rec, type, e) < 0 ||
-        (r->strategies && make_messages(r, rec, type, e) < 0) ||
-        (r->chat && make_prompt(r, rec, type, e) < 0))
-        return -1;
     if (r->o.overwrite) {
         rec_without(&r->bare, rec, is_replaced, r);
         rec_begin_line(&r->line, buf_str(&r->bare));
@@ -143,11 +146,28 @@ static int render(struct run *r, const struct rec *rec, const char **type, struc
         rec_member(&r->line, added[PARAMS]);
         buf_addstr(&r->line, r->params);
     }
-    if (r->chat) {
+    if (r->tokenizer) {
+        rec_member(&r->line, added[MASK]);
+        show_json(&r->line, &r->mask);
+    } else if (r->chat) {
         rec_member(&r->line, added[PROMPT]);
         json_quote(&r->line, buf_str(&r->prompt));
     }
     rec_end(&r->line);
+}
+
+static int render(struct run *r, const struct rec *rec, const char **type, struct err *e)
+{
+    if (check_reserved(r, rec, type, e) < 0 ||
+        (r->strategies && make_messages(r, rec, type, e) < 0) ||
+        (r->chat && make_prompt(r, rec, type, e) < 0))
+        return -1;
+    if (r->for_eyes) {
+        buf_clear(&r->line);
+        show_text(&r->line, &r->mask, r->tokenizer, r->work, r->colour, rec->file, rec->number);
+    } else {
+        put_record(r, rec);
+    }
     return 0;
 }
 
@@ -300,6 +320,10 @@ static char **parse_options(struct options *o, int argc, char **argv)
          .help = "how much the model is to think",
          .fallback = "unset",
          .given = &o->reasoning_given},
+        {.kind = ARG_FLAG,
+         .name = "show-mask",
+         .to = &o->show_mask,
+         .help = "add the tokens that training would learn"},
         {.kind = ARG_GROUP, .help = "records"},
         {.kind = ARG_FLAG,
          .name = "overwrite",
@@ -352,7 +376,9 @@ static void check_options(const struct options *o)
             alone);
     if (!o->template && !chat)
         die(EXIT_USAGE, "nothing to do; give -t FILE, --chat DIR or both");
-    if (o->target && chat)
+    if (o->show_mask && !o->chat_dir)
+        die(EXIT_USAGE, "--show-mask needs a model's tokenizer and template; give --chat DIR");
+    if (o->target && chat && !o->show_mask)
         die(EXIT_USAGE, "--target makes training messages, --chat a prompt that has no answer "
                         "yet; give one of them");
 }
@@ -399,8 +425,15 @@ static void open_chat(struct run *r)
         e.status = EXIT_CONFIG;
     if (!r->chat)
         die_err(&e);
-    r->replaces[PROMPT] = true;
-    r->reserved[PROMPT] = !r->o.overwrite;
+    int adds = r->o.show_mask ? MASK : PROMPT;
+    r->replaces[adds] = true;
+    r->reserved[adds] = !r->o.overwrite;
+    if (!r->o.show_mask)
+        return;
+    if (!(r->tokenizer = tokenizer_load(r->o.chat_dir, &e)))
+        die(EXIT_CONFIG, "%s", e.text);
+    r->work = tokenizer_work_new(r->tokenizer);
+    r->for_eyes = show_is_terminal(&r->colour);
 }
 
 static void release(struct run *r)
@@ -410,6 +443,9 @@ static void release(struct run *r)
     free(r->o.template_args.items);
     strategies_free(r->strategies);
     chat_free(r->chat);
+    mask_release(&r->mask);
+    tokenizer_work_free(r->work);
+    tokenizer_free(r->tokenizer);
     buf_release(&r->line);
     buf_release(&r->bare);
     buf_release(&r->messages);

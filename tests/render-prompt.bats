@@ -256,3 +256,40 @@ END
     [[ "$output" == *combined_optimized* ]]
     [ "$(wc -l < train.jsonl)" -eq "$(wc -l < data/unified.jsonl)" ]
 }
+
+@test "render-prompt: --show-mask tells what training learns" {
+    model=$BATS_TEST_DIRNAME/../data/models/router
+    echo '{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"billing"}]}' > in
+    render-prompt -q --chat "$model" --show-mask in > out
+    jq -e '(.mask.tokens | length) == (.mask.loss | length) and has("prompt") == false and
+        ([.mask.tokens, .mask.loss] | transpose | map(select(.[1] == 1)[0])) == [69,414,292,3]' out
+    echo '{"text":"Hi","label":"billing"}' | render-prompt -q -t t.json -s raw --target label --chat "$model" --show-mask > made
+    [ "$(jq -c '.mask' made)" = "$(jq -c '.mask' out)" ]
+    run bash -c "echo '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}' | render-prompt -q --chat '$model' --show-mask"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'"type":"template_error","message":"the last message is not the assistant'* ]]
+    run bash -c "echo '{\"mask\":1,\"messages\":[]}' | render-prompt -q --chat '$model' --show-mask"
+    [[ "$output" == *'"type":"reserved_member"'* ]]
+    for options in "--show-mask -t t.json -s raw" "--show-mask --chat-template c.jinja"; do
+        run bash -c "render-prompt $options < /dev/null"
+        [ "$status" -eq 64 ]
+        [[ "$output" == *"--chat DIR"* ]]
+    done
+    run render-prompt --chat . --chat-template c.jinja --show-mask < /dev/null
+    [ "$status" -eq 78 ]
+    [[ "$output" == *tokenizer.json* ]]
+}
+
+@test "render-prompt: --show-mask on a terminal is for the eye" {
+    command -v script > /dev/null || skip "no script(1)"
+    model=$BATS_TEST_DIRNAME/../data/models/router
+    printf '%s\n' '{"messages":[{"role":"user","content":"\u001b[31m\u0007"},{"role":"assistant","content":"billing"}]}' > in
+    show() { env "$@" TERM=xterm script -qec "render-prompt -q --chat '$model' --show-mask in" /dev/null; }
+    run show -u NO_COLOR
+    [[ "$output" == *"in:1: 4 of "*" tokens"* ]]
+    [[ "$output" == *$'\033[1;32mbilling<|im_end|>\033[0m'* ]]
+    [[ "$output" == *'^[[31m^G<|im_end|>'* ]]
+    run show NO_COLOR=1
+    [[ "$output" == *'[[billing<|im_end|>]]'* ]]
+    [[ "$output" != *$'\033'* ]]
+}

@@ -66,8 +66,25 @@ static void set_vars(struct vars *l, const struct chat *c, struct str messages,
     add_var(l, "add_generation_prompt", add_generation_prompt ? STR("true") : STR("false"));
 }
 
+static const struct jinja *choose(const struct chat *c, bool tools)
+{
+    return c->with_tools && tools ? c->with_tools : c->plain;
+}
+
+bool chat_has_marks(const struct chat *c, bool tools)
+{
+    return jinja_has_generation(choose(c, tools));
+}
+
 int chat_render(const struct chat *c, struct str messages, struct str tools, struct str kwargs,
                 bool add_generation_prompt, struct buf *out, struct err *e)
+{
+    return chat_render_marked(c, messages, tools, kwargs, add_generation_prompt, out, NULL, e);
+}
+
+int chat_render_marked(const struct chat *c, struct str messages, struct str tools,
+                       struct str kwargs, bool add_generation_prompt, struct buf *out,
+                       struct jinja_marks *marks, struct err *e)
 {
     struct vars l = {0};
     if (is_null(kwargs))
@@ -77,8 +94,8 @@ int chat_render(const struct chat *c, struct str messages, struct str tools, str
     if (json_kind(messages) != JSON_ARRAY)
         return err_set(e, EXIT_DATA, "messages is not an array");
     set_vars(&l, c, messages, tools, kwargs, add_generation_prompt);
-    const struct jinja *t = c->with_tools && !is_null(tools) ? c->with_tools : c->plain;
-    int rc = jinja_render(t, l.v, l.n, &c->now, NULL, out, e);
+    const struct jinja *t = choose(c, !is_null(tools));
+    int rc = jinja_render_marked(t, l.v, l.n, &c->now, NULL, out, marks, e);
     vars_release(&l);
     return rc;
 }

@@ -29,6 +29,13 @@ void chat_free(struct chat *c);
 int chat_render(const struct chat *c, struct str messages, struct str tools, struct str kwargs,
                 bool add_generation_prompt, struct buf *out, struct err *e) MUST_CHECK;
 
+/* As chat_render(), with what the assistant says marked where the template marks it. */
+int chat_render_marked(const struct chat *c, struct str messages, struct str tools,
+                       struct str kwargs, bool add_generation_prompt, struct buf *out,
+                       struct jinja_marks *marks, struct err *e) MUST_CHECK;
+/* True where the template for records with or without tools has {% generation %}. */
+bool chat_has_marks(const struct chat *c, bool tools);
+
 /* The text that the template writes right after an assistant's answer (for ChatML "<|im_end|>",
  * perhaps with a line end), found by rendering a probe; where it writes nothing behind a last
  * answer, what it writes between an answer and the next question; n = 0 when there is none.

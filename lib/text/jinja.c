@@ -70,12 +70,21 @@ int jinja_render(const struct jinja *t, const struct jinja_var *vars, size_t n,
                  const struct jinja_time *now, const struct jinja_limits *limits,
                  struct buf *out, struct err *e)
 {
+    return jinja_render_marked(t, vars, n, now, limits, out, NULL, e);
+}
+
+int jinja_render_marked(const struct jinja *t, const struct jinja_var *vars, size_t n,
+                        const struct jinja_time *now, const struct jinja_limits *limits,
+                        struct buf *out, struct jinja_marks *marks, struct err *e)
+{
     struct jj *j = xcalloc(1, sizeof *j);
     size_t before = out->n;
     int rc = -1;
     *j = (struct jj){.name = t->name, .status = EXIT_DATA, .err = e, .at = {1, 1}, .t = t};
     j->now = now;
     j->out = j->final = out;
+    j->marks = marks;
+    j->begin = before;
     j->steps_max = limits && limits->steps ? limits->steps : STEPS;
     j->written_max = limits && limits->output ? limits->output : OUTPUT;
     j->memory_max = MEMORY;
@@ -93,4 +102,15 @@ int jinja_render(const struct jinja *t, const struct jinja_var *vars, size_t n,
     jj_release(j);
     free(j);
     return rc;
+}
+
+bool jinja_has_generation(const struct jinja *t)
+{
+    return t->has_generation;
+}
+
+void jinja_marks_release(struct jinja_marks *m)
+{
+    free(m->v);
+    *m = (struct jinja_marks){0};
 }

@@ -3,8 +3,8 @@
  * escaping, raise_exception, strftime_now.
  *
  * A sandbox by construction: only JSON values and jinja2's own functions, filters, tests and
- * methods exist, and nothing can be changed but a namespace.  Depth, steps, memory (256 MiB) and
- * output are limited; every error names template, line and column.
+ * methods exist, and nothing can be changed but a namespace.  Depth, steps, memory (256 MiB)
+ * and output are limited; every error names template, line and column.
  *
  * Where it differs: integers that do not fit in 64 bits can be passed on, compared and negated,
  * but not computed with; what Python would print with an address (a generator, a method) is an
@@ -49,5 +49,24 @@ struct jinja_time {
 int jinja_render(const struct jinja *t, const struct jinja_var *vars, size_t n,
                  const struct jinja_time *now, const struct jinja_limits *limits,
                  struct buf *out, struct err *e) MUST_CHECK;
+
+/* Bytes of the output that stand in {% generation %}: what the assistant says. */
+struct jinja_mark {
+    size_t start, end;
+};
+/* {0} is an empty list. */
+struct jinja_marks {
+    struct jinja_mark *v;
+    size_t n, cap;
+};
+void jinja_marks_release(struct jinja_marks *m);
+
+/* As jinja_render(); the marks are counted from where the output begins, and put behind those
+ * that are there. */
+int jinja_render_marked(const struct jinja *t, const struct jinja_var *vars, size_t n,
+                        const struct jinja_time *now, const struct jinja_limits *limits,
+                        struct buf *out, struct jinja_marks *marks, struct err *e) MUST_CHECK;
+/* True where the template has the tag. */
+bool jinja_has_generation(const struct jinja *t);
 
 #endif

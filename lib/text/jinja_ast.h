@@ -111,7 +111,7 @@ struct jj_node {
     enum jj_op op;
     struct jj_pos pos;
     uint16_t depth;
-    bool flag; /* N_TEST: not; N_FOR: recursive */
+    bool flag; /* N_TEST: not; N_FOR: recursive; N_SCOPE: generation */
     bool needs_loop;
     struct jj_node *a, *b, *c;
     struct jj_node **kids;
@@ -138,6 +138,7 @@ struct jinja {
     struct jj_code code;
     struct jj_name **names; /* hash table */
     size_t n_names, names_cap;
+    bool has_generation;
 };
 
 /* ---- lexer, parser, scopes ---- */

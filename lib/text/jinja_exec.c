@@ -251,9 +251,17 @@ static enum jj_flow exec_with(struct jj *j, const struct jj_node *n)
 
 static enum jj_flow exec_scope(struct jj *j, const struct jj_node *n)
 {
+    /* What is captured for another use may never be written, or twice. */
+    bool mark = n->flag && j->marks && j->out == j->final;
+    size_t start = j->out->n;
     jj_enter(j, &n->scope);
     enum jj_flow flow = jj_exec(j, &n->body);
     jj_leave(j, &n->scope);
+    if (mark && j->out->n > start) {
+        struct jinja_marks *m = j->marks;
+        GROW(m->v, m->cap, m->n + 1);
+        m->v[m->n++] = (struct jinja_mark){start - j->begin, j->out->n - j->begin};
+    }
     return flow;
 }
 

@@ -367,6 +367,7 @@ static struct jj_node *parse_print(struct jj_parser *p)
 static struct jj_node *parse_generation(struct jj_parser *p)
 {
     struct jj_node *n = jj_node(p, N_SCOPE);
+    n->flag = p->t->has_generation = true;
     p->tok++;
     n->body = parse_callable_body(p, "endgeneration");
     return n;

@@ -52,6 +52,8 @@ struct jj {
     struct jj_act *act;
     struct buf *out, *final;             /* where text goes now; the caller's */
     struct jj_capture *captures, *spare; /* in use, innermost first; free ones */
+    struct jinja_marks *marks;           /* NULL: not asked for */
+    size_t begin;                        /* of the output, in *final */
     struct buf scratch;
     const struct jj_val *filtered; /* the text of the filter block at work */
     int64_t steps, steps_max, written, written_max;

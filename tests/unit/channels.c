@@ -1,13 +1,9 @@
 /* channels.c - thought and answer are told apart by ids; the final channel can be forced. */
+#include "tiny.h"
 #include "unit.h"
 
-#include "rec/json.h"
 #include "text/channels.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
-/* A model directory whose tokens are the characters of ASCII and the added ones. */
 struct model {
     char dir[32];
     struct tokenizer *t;
@@ -16,68 +12,25 @@ struct model {
     struct channels *c;
 };
 
-static void write_file(const char *dir, const char *name, struct str text)
-{
-    char *path = xasprintf("%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    CHECK(f && fwrite(text.p, 1, text.n, f) == text.n);
-    if (f)
-        fclose(f);
-    free(path);
-}
-
-static void put_tokenizer(struct buf *b, const char *const *tokens)
-{
-    int id = 0;
-    buf_puts(b, "{\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{\"\\n\":0");
-    for (char ch = ' '; ch < 127; ch++) {
-        buf_putc(b, ',');
-        json_quote(b, (struct str){&ch, 1});
-        buf_printf(b, ":%d", ++id);
-    }
-    buf_puts(b, "}},\"decoder\":{\"type\":\"Fuse\"},\"added_tokens\":[");
-    for (size_t i = 0; tokens[i]; i++) {
-        buf_printf(b, "%s{\"id\":%d,\"content\":", i ? "," : "", ++id);
-        json_quote(b, str_of(tokens[i]));
-        /* as in Qwen's files: tags are added, but not special */
-        buf_printf(b,
-                   ",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
-                   "\"normalized\":false,\"special\":%s}",
-                   tokens[i][0] == '<' && tokens[i][1] == '|' ? "true" : "false");
-    }
-    buf_puts(b, "]}");
-}
-
 static struct model open_model(const char *const *tokens, const char *template)
 {
     struct model m = {.dir = "/tmp/channels.XXXXXX"};
     struct err e = {0};
-    struct buf b = {0};
-    CHECK(mkdtemp(m.dir) != NULL);
-    put_tokenizer(&b, tokens);
-    write_file(m.dir, "tokenizer.json", buf_str(&b));
+    tiny_model(m.dir, tokens, template);
     m.t = tokenizer_load(m.dir, &e);
     CHECK_MSG(m.t != NULL, "%s", e.text);
     m.w = tokenizer_work_new(m.t);
     if (template) {
-        write_file(m.dir, "chat_template.jinja", str_of(template));
         m.chat = chat_open(&(struct chat_options){.dir = m.dir}, &e);
         CHECK_MSG(m.chat != NULL, "%s", e.text);
     }
     m.c = channels_new(m.t, m.chat);
-    buf_release(&b);
     return m;
 }
 
 static void close_model(struct model *m)
 {
-    static const char *const names[] = {"tokenizer.json", "chat_template.jinja"};
-    for (size_t i = 0; i < 2; i++) {
-        char *path = xasprintf("%s/%s", m->dir, names[i]);
-        unlink(path);
-        free(path);
-    }
-    rmdir(m->dir);
+    tiny_remove(m->dir);
     channels_free(m->c);
     chat_free(m->chat);
     tokenizer_work_free(m->w);

@@ -17,8 +17,7 @@ static const int32_t *ids_of(const struct job *j, int32_t i)
     return j->r.prompt + (ptrdiff_t)i * KV_PAGE;
 }
 
-/* The last token is always computed, for its row; where every token's row is wanted, all are.
- */
+/* The last token is computed, for its row; where every token's row is wanted, all are. */
 int32_t share_find(const struct infer *f, struct job *j)
 {
     if (!f->config.prefix_cache || j->r.prompt_logprobs)

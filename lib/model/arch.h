@@ -1,7 +1,8 @@
 /* arch.h - what an architecture is, as data (private to model).
  *
- * A row of archs.c reads config.json into a struct spec; the decoder reads nothing else. Fields
- * describe mechanics, never a family: a new model is a new arch_*.c and a line in archs.c.
+ * A row of archs.def reads config.json into a struct spec; the decoder reads nothing else.
+ * Fields describe mechanics, never a family: a new model is a new arch_*.c and a line in
+ * archs.def.
  */
 #ifndef ARCH_H
 #define ARCH_H
@@ -119,17 +120,9 @@ void arch_slide_period(struct fields *f, struct spec *s, int32_t window, int32_t
 /* use_sliding_window turns sliding_window on, from layer max_window_layers on (Qwen). */
 void arch_slide_switch(struct fields *f, struct spec *s);
 
-void arch_gemma2(struct fields *f, struct spec *s);
-void arch_gemma3(struct fields *f, struct spec *s);
-void arch_gpt_oss(struct fields *f, struct spec *s);
-void arch_granite(struct fields *f, struct spec *s);
-void arch_llama(struct fields *f, struct spec *s);
-void arch_mistral(struct fields *f, struct spec *s);
-void arch_olmo2(struct fields *f, struct spec *s);
-void arch_phi3(struct fields *f, struct spec *s);
-void arch_qwen2(struct fields *f, struct spec *s);
-void arch_qwen3(struct fields *f, struct spec *s);
-void arch_qwen3_moe(struct fields *f, struct spec *s);
-void arch_smollm3(struct fields *f, struct spec *s);
+/* The rows themselves. */
+#define ARCH(type, read) void read(struct fields *f, struct spec *s);
+#include "model/archs.def"
+#undef ARCH
 
 #endif

@@ -1,4 +1,4 @@
-/* archs.c - the table of architectures, and what their rows share. */
+/* archs.c - the table of architectures (archs.def), and what their rows share. */
 #include "model/arch.h"
 
 #include "base/buf.h"
@@ -10,10 +10,9 @@ static const struct arch {
     const char *type; /* model_type */
     void (*read)(struct fields *f, struct spec *s);
 } archs[] = {
-    {"gemma2", arch_gemma2},   {"gemma3_text", arch_gemma3},  {"gpt_oss", arch_gpt_oss},
-    {"granite", arch_granite}, {"llama", arch_llama},         {"mistral", arch_mistral},
-    {"olmo2", arch_olmo2},     {"phi3", arch_phi3},           {"qwen2", arch_qwen2},
-    {"qwen3", arch_qwen3},     {"qwen3_moe", arch_qwen3_moe}, {"smollm3", arch_smollm3},
+#define ARCH(type, read) {type, read},
+#include "model/archs.def"
+#undef ARCH
 };
 
 enum { ARCHS = sizeof archs / sizeof *archs };

@@ -1,7 +1,7 @@
 /* model.h - a decoder on a device: token ids in, log-probabilities out.
  *
  * One forward for every architecture, driven by the row of the table that its config.json's
- * model_type selects (archs.c).  Knows nothing of text, records or requests.
+ * model_type selects (archs.def).  Knows nothing of text, records or requests.
  */
 #ifndef MODEL_H
 #define MODEL_H

@@ -22,6 +22,8 @@ int tok_pattern_regex(struct tok_pattern *p, struct str regex, struct err *e)
     int rc = tok_rewrite(regex, &out, e);
     if (rc == 0) {
         pcre2_compile_context *c = pcre2_compile_context_create(NULL);
+        if (!c)
+            die(EXIT_OS, "out of memory");
         pcre2_set_newline(c, PCRE2_NEWLINE_LF);
         int code;
         PCRE2_SIZE at;

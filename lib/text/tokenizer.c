@@ -126,6 +126,10 @@ struct tokenizer_work *tokenizer_work_new(const struct tokenizer *t)
     w->match = pcre2_match_data_create(1, NULL);
     w->match_context = pcre2_match_context_create(NULL);
     w->jit_stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
+    uint32_t jit = 0;
+    pcre2_config(PCRE2_CONFIG_JIT, &jit);
+    if (!w->match || !w->match_context || (jit && !w->jit_stack))
+        die(EXIT_OS, "out of memory");
     pcre2_jit_stack_assign(w->match_context, NULL, w->jit_stack);
     pcre2_set_match_limit(w->match_context, TOK_MATCH_LIMIT);
     w->cache = xcalloc(BPE_CACHE, sizeof *w->cache);

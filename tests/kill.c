@@ -36,13 +36,13 @@ static const struct scene {
     {"gather -o", "gather -q -o r.jsonl want-0 want-1 want-2",
      "[ ! -e r.jsonl ] || cmp r.jsonl big.jsonl", "cmp r.jsonl big.jsonl", "rm -f r.jsonl*",
      "true", 25},
-    {"pipe", "shard -q big.jsonl | " STUB " | gather -q -o r.jsonl",
+    {"pipe", "shard -q big.jsonl | " STUB " | gather -q --expect 6000 -o r.jsonl",
      "[ ! -e r.jsonl ] || cmp r.jsonl answers", "cmp r.jsonl answers", "rm -f r.jsonl*", "true",
      20},
     {"shard -e",
      "shard -q -n 3 -e \""
      "sed 's/}$/,\\\"response\\\":{\\\"text\\\":\\\"t\\\"}}/'"
-     "\" big.jsonl | gather -q -o r.jsonl",
+     "\" big.jsonl | gather -q --expect 6000 -o r.jsonl",
      "[ ! -e r.jsonl ] || cmp r.jsonl answers", "cmp r.jsonl answers", "rm -f r.jsonl*", "true",
      16},
     {"gpu-infer -o", INFER, "[ ! -e out.jsonl ] || gather -q --partial out.jsonl > /dev/null",

@@ -61,3 +61,42 @@ setup() {
     [ "$(wc -l < got)" -eq 2 ]
     [ -L link ]
 }
+
+# ---- one bad record never stops a run ---------------------------------------------
+
+# The members of ours in each record, by number and kind.
+kinds() { # kinds FILE
+    jq -c '[._seq, (.error | if . then .stage + " " + .type else "answered" end)] | join(" ")' "$1" | tr -d '"' | paste -sd,
+}
+
+@test "contract: a record that grows too long on its way keeps its place" {
+    { cat data.jsonl; awk 'BEGIN { for (i = 0; i < 900; i++) printf "%s", (i ? "" : "{\"text\":\"") "0123456789"; print "\"}" }'; } > long-last
+    { cat long-last; echo '{"text":"b"}'; } > long-inside
+    local at
+    for at in last inside; do
+        shard -q --max-record 10K "long-$at" > dealt
+        render-prompt -q -t "$T" -s combined_optimized --max-record 8K dealt | gpu-infer -q -m "$MODEL" > got
+        [[ "$(kinds got)," == "0 answered,1 answered,2 answered,3 render-prompt too_long,"* ]]
+        gather -q < got > /dev/null
+        tokenize -q -m "$MODEL" --max-record 8K dealt | gather -q | jq -e -s '.[3].error.stage == "tokenize"'
+        render-prompt -q -t "$T" -s combined_optimized dealt > asked
+        gpu-infer -q -m "$MODEL" --max-record 12K -o "answers-$at" asked
+        [[ "$(kinds "answers-$at")," == "0 answered,1 answered,2 answered,3 gpu-infer too_long,"* ]]
+        gather -q "answers-$at" > /dev/null
+        # It was answered: another call does not ask it again.
+        gpu-infer -q -m "$MODEL" --max-record 12K -o "answers-$at" --metrics m asked
+        jq -e '.records == 0' m
+    done
+}
+
+@test "contract: a line that was garbled on its way keeps its number, and its shard" {
+    shard -q -n 2 data.jsonl | sed '2s/"text":"/"text":"x"y/;3s/}$/}}/' > odd
+    for k in 0 1; do gpu-infer -q -m "$MODEL" --shard $k odd > p$k; done
+    [ "$(kinds p0)" = "0 gpu-infer missing_prompt,2 gpu-infer bad_json" ]
+    [ "$(kinds p1)" = "1 gpu-infer bad_json" ]
+    gather -q p0 p1 | jq -e -s 'length == 3'
+    # The user's own text does not pass for ours.
+    printf '%s\n' '{"text":"\",\"_seq\":7,\"", "x":{"_seq":8,"a":1},"_seq":0,"m":[{"c":"\"_seq\":9"}]} junk' '["_seq",1]' |
+        tokenize -q -m "$MODEL" > got
+    [ "$(kinds got)" = "0 tokenize bad_json, tokenize not_object" ]
+}

@@ -1,5 +1,5 @@
 /* fault.c - error records: what went wrong with a record, in its place. */
-#include "rec/rec.h"
+#include "rec/reader.h"
 #include "rec/utf8.h"
 
 #include <stdlib.h>
@@ -81,6 +81,7 @@ void rec_fail(struct buf *out, const struct rec *rec, const char *stage, const c
 {
     if (rec->fault) {
         rec_begin_fault(out, rec, stage);
+        rec_marks_put(out, &rec->marks);
     } else {
         rec_begin(out, rec);
         rec_error(out, stage, type, message);

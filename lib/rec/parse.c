@@ -28,6 +28,8 @@ void rec_fault(struct rec *rec, const char *type, const char *fmt, ...)
 
 void rec_fault_too_long(struct rec *rec, size_t length, size_t max_record)
 {
+    if (!rec->marks.has_seq) /* else the whole of it has been looked through */
+        rec_marks_find(&rec->marks, rec->line);
     if (rec->line.n > REC_INPUT_MAX)
         rec->line.n = REC_INPUT_MAX;
     rec_fault(rec, "too_long", "%zu bytes, more than the %zu allowed", length, max_record);
@@ -46,6 +48,7 @@ void rec_parse(struct rec *rec)
     }
     /* What the line is comes before where the scanner stopped: text that is no UTF-8 is no
      * JSON text at all, wherever the first bad byte stands. */
+    rec_marks_find(&rec->marks, line);
     size_t valid = utf8_valid_to(line.p, line.n);
     if (valid < line.n)
         rec_fault(rec, "bad_utf8", "invalid UTF-8 at byte %zu", valid + 1);

@@ -12,6 +12,7 @@
 enum {
     CHUNK = 1 << 17,
     SLACK = 4, /* a line's CR and the file's BOM do not count against max_record */
+    MARK = 64, /* a mark is shorter than this, but where somebody put many blanks in */
 };
 
 #define BOM "\xef\xbb\xbf"
@@ -106,18 +107,20 @@ bool reader_find_line(struct rec_reader *r)
 
 /* ---- pieces --------------------------------------------------------------- */
 
-/* Lets go of a piece that has grown too long, but for its beginning. */
+/* Lets go of a piece that has grown too long, but for its beginning, what marks it has, and its
+ * end, which a mark may begin in. */
 static void drop_bytes(struct rec_reader *r, struct rec *rec)
 {
-    size_t n = r->have - r->at;
+    size_t n = r->have - r->at, left = n < MARK ? n : MARK;
     if (!r->dropped) {
         if (!r->kept)
             r->kept = xmalloc(REC_INPUT_MAX);
         rec->line = (struct str){r->kept, n < REC_INPUT_MAX ? n : REC_INPUT_MAX};
         memcpy(r->kept, r->bytes + r->at, rec->line.n);
     }
-    r->dropped += n;
-    r->at = r->have;
+    rec_marks_find(&rec->marks, (struct str){r->bytes + r->at, n});
+    r->dropped += n - left;
+    r->at = r->have - left;
 }
 
 int reader_piece(struct rec_reader *r, bool (*find)(struct rec_reader *), struct rec *rec,
@@ -138,6 +141,8 @@ int reader_piece(struct rec_reader *r, bool (*find)(struct rec_reader *), struct
     size_t n = r->seen - r->at;
     if (!r->dropped)
         rec->line = (struct str){r->bytes + r->at, n};
+    else
+        rec_marks_find(&rec->marks, (struct str){r->bytes + r->at, n});
     *length = r->dropped + n;
     r->cut = !found;
     r->at = r->seen = r->seen + found;
@@ -193,6 +198,7 @@ int rec_read_line(struct rec_reader *r, struct rec *rec, struct err *e)
     rec->file = r->name;
     rec->fault = NULL;
     rec->members.n = 0;
+    rec->marks = (struct rec_marks){0};
     if (r->array == ARRAY_MAYBE && reader_array_begin(r, e) < 0)
         return -1;
     if (r->array == ARRAY_INSIDE) {

@@ -27,7 +27,7 @@ struct rec_reader {
 
     bool cut; /* the last piece was ended by the end of the file */
 
-    /* Of a record longer than max_record: its first bytes, and how many went by. */
+    /* Of a record longer than max_record: its first bytes, and how many are no longer here. */
     char *kept;
     size_t dropped;
 
@@ -51,6 +51,10 @@ int reader_array_begin(struct rec_reader *r, struct err *e) MUST_CHECK;
 /* The next element of an array: 1, 0 behind the last one, -1. */
 int reader_array_next(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
 
+/* Looks for marks in a line, or in what is there of it; the last ones count. */
+void rec_marks_find(struct rec_marks *m, struct str text);
+/* Appends them to a record begun in out. */
+void rec_marks_put(struct buf *out, const struct rec_marks *m);
 void rec_fault_too_long(struct rec *rec, size_t length, size_t max_record);
 
 #endif

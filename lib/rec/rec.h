@@ -16,6 +16,12 @@
 
 /* ---- reading -------------------------------------------------------------- */
 
+/* Members of ours in a line that is no record, as far as they can be made out. */
+struct rec_marks {
+    uint64_t seq, shard;
+    bool has_seq, has_shard, last;
+};
+
 struct rec {
     struct str
         line; /* the bytes between line ends; borrowed: valid until the next rec_read() */
@@ -25,7 +31,8 @@ struct rec {
     const char *file;            /* its file's label, for messages */
     const char
         *fault; /* NULL, or an error type: "bad_json", "bad_utf8", "not_object", "too_long" */
-    char message[160]; /* says what and where, when fault is set */
+    char message[160];      /* says what and where, when fault is set */
+    struct rec_marks marks; /* of a line with a fault */
 };
 
 struct rec_reader;
@@ -100,7 +107,7 @@ void rec_error(struct buf *out, const char *stage, const char *type, const char 
  * not UTF-8. */
 void rec_begin_fault(struct buf *out, const struct rec *rec, const char *stage);
 /* The whole line for a record that failed at this stage: rec_begin + rec_error + rec_end, or
- * for a record with a fault rec_begin_fault + rec_end. */
+ * for a record with a fault rec_begin_fault + its marks + rec_end. */
 void rec_fail(struct buf *out, const struct rec *rec, const char *stage, const char *type,
               const char *message);
 

@@ -292,10 +292,10 @@ static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct 
  * answered by all of them. */
 static bool is_ours(const struct prepare *p, const struct rec *rec, struct fault *f)
 {
-    uint64_t shard;
+    uint64_t shard = rec->marks.shard;
     if (!p->options->shard_given)
         return true;
-    if (!rec->fault && rec_index(rec, "_shard", &shard) == 1)
+    if (rec->fault ? rec->marks.has_shard : rec_index(rec, "_shard", &shard) == 1)
         return shard == (uint64_t)p->options->shard;
     if (!rec->fault)
         fault(f, "bad_field", "field \"_shard\" is missing or no whole number >= 0");
@@ -305,10 +305,10 @@ static bool is_ours(const struct prepare *p, const struct rec *rec, struct fault
 /* 1: answered by an earlier call.  -1: nobody could tell on the next call. */
 static int is_answered(const struct prepare *p, const struct rec *rec, struct err *e)
 {
-    uint64_t seq;
+    uint64_t seq = rec->marks.seq;
     if (!p->answers)
         return 0;
-    if (!rec->fault && rec_index(rec, "_seq", &seq) == 1)
+    if (rec->fault ? rec->marks.has_seq : rec_index(rec, "_seq", &seq) == 1)
         return seqset_has(&p->answers->done, seq);
     if (p->answers->n)
         return err_set(e, EXIT_USAGE,

@@ -359,6 +359,38 @@ static bool is_error(const char *line)
     return yes;
 }
 
+/* A mark is found wherever the pieces are cut that a long line goes by in. */
+static void test_marks(void)
+{
+    enum { LONG = 300000 };
+    char *line = xmalloc(LONG + 1);
+    struct rec rec = {0};
+    struct err e;
+    for (size_t at = (1 << 17) - 40; at < (1 << 17) + 40; at++) {
+        memset(line, 'x', LONG);
+        memcpy(line, "{\"a\":\"", 6);
+        const char marks[] = "\",\"_shard\":3, \"_seq\" : 12 ,\"m\":\"\\\"_seq\\\":4,";
+        memcpy(line + at, marks, strlen(marks));
+        memcpy(line + LONG - 16, "\",\"_last\":true}\n", 16);
+        int fd = file_of((struct str){line, LONG});
+        struct rec_reader *r = rec_reader_new(fd, "f", 64);
+        CHECK(rec_read(r, &rec, &e) == 1 && rec.fault && rec.marks.has_seq &&
+              rec.marks.seq == 12 && rec.marks.has_shard && rec.marks.shard == 3 &&
+              rec.marks.last);
+        CHECK(rec_read(r, &rec, &e) == 0);
+        rec_reader_free(r);
+        close(fd);
+    }
+    rec_release(&rec);
+    free(line);
+    rec = parsed(STR("{\"_seq\":1,\"_seq\":22} x"));
+    CHECK(rec.marks.has_seq && rec.marks.seq == 22 && !rec.marks.last);
+    rec = parsed(
+        STR("{\"a\":\"\\\"_seq\":5,\"_seq\":-1,\"_seq\":1.5,\"_last\":truey,\"_seq\":7"));
+    CHECK(!rec.marks.has_seq && !rec.marks.has_shard && !rec.marks.last);
+    rec_release(&rec);
+}
+
 static void test_errors(void)
 {
     struct buf b = {0};
@@ -441,6 +473,7 @@ int main(void)
     test_lines();
     test_nul();
     test_too_long();
+    test_marks();
     test_ready();
     test_interrupted();
     test_range();

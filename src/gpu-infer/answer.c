@@ -122,10 +122,30 @@ static void put_generated(struct buf *out, const struct task *t, const struct en
     }
 }
 
+static bool all_numbers(const struct infer_answer *a, int32_t n_prompt, int32_t n_choices)
+{
+    bool good = true;
+    for (int32_t i = 0; i < a->n; i++)
+        good &= !isnan(a->logprobs[i]);
+    for (int32_t i = 0; a->prompt_logprobs && i < n_prompt - 1; i++)
+        good &= !isnan(a->prompt_logprobs[i]);
+    for (int32_t i = 0; a->choice_logprobs && i < n_choices; i++)
+        good &= !isnan(a->choice_logprobs[i]);
+    return good;
+}
+
 void answer_write(struct task *t, const struct engine *g, struct tokenizer_work *work,
                   const struct infer_answer *a)
 {
     struct buf *out = &t->out;
+    int32_t n_choices = t->params.labels ? (int32_t)t->params.labels->n : 0;
+    if (!all_numbers(a, (int32_t)t->prompt.n, n_choices)) {
+        struct err e = {0};
+        err_set(&e, EXIT_DATA,
+                "the model's results are no numbers (NaN); its weights may be damaged");
+        answer_refuse(t, "not_a_number", &e);
+        return;
+    }
     rec_begin_line(out, buf_str(&t->line));
     rec_member(out, "response");
     buf_putc(out, '{');

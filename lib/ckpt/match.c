@@ -12,7 +12,7 @@ enum {
     PATTERNS = 1 << 16, /* as many as the largest model has modules, and more */
     REGEXES = 1024,     /* of them with operators: compiling takes its time too */
     NESTING = 50,
-    STEPS = 1 << 22, /* of all patterns on all names: a second or less */
+    STEPS = 1 << 23, /* of all patterns on all names: a second or less */
     HEAP_KIB = 4096,
 };
 

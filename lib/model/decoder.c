@@ -203,11 +203,14 @@ static void feed_experts(struct forward *f, int32_t i, const struct tensor *in,
     struct tensor gated = rows_of(m->work.gated, m->act, S, F);
     struct tensor down = rows_of(m->work.sorted, DT_F32, S, s->width);
     ops->linear(m->dev, &choice, in, y->router, y->router_bias);
+    lora_apply(m, i, LORA_ROUTER, in, &choice);
     ops->route(m->dev, r, &choice, &s->route);
     ops->gather_rows(m->dev, &sorted, in, r->token);
     ops->linear_grouped(m->dev, &gate_up, &sorted, y->gate_up, y->gate_up_bias, r);
+    lora_apply_experts(m, i, LORA_EXPERTS_GATE_UP, &sorted, &gate_up);
     ops->gated(m->dev, &gated, &gate_up, &s->expert_gate);
     ops->linear_grouped(m->dev, &down, &gated, y->down, y->down_bias, r);
+    lora_apply_experts(m, i, LORA_EXPERTS_DOWN, &gated, &down);
     ops->combine(m->dev, out, &down, r);
 }
 

@@ -5,28 +5,72 @@
 
 #include <stdlib.h>
 
-int lora_modules(const struct spec *s, struct lora_module out[LORA_MODULES])
+static int attention_modules(const struct spec *s, struct lora_module *out)
 {
     const struct names *names = &s->names;
     int64_t q = (int64_t)s->heads * s->head_dim, kv = (int64_t)s->kv_heads * s->head_dim;
-    int64_t C = s->width, F = s->ffn;
+    int64_t C = s->width;
+    bool standard = !s->experts; /* PEFT has no choice of its own for models with experts */
     int n = 0;
     if (names->qkv) {
-        out[n++] = (struct lora_module){names->qkv, LORA_QKV, 0, q + 2 * kv, C, false};
+        out[n++] = (struct lora_module){names->qkv, LORA_LINEAR, LORA_QKV, 0, q + 2 * kv, C, 0};
     } else {
-        out[n++] = (struct lora_module){names->q, LORA_QKV, 0, q, C, true};
-        out[n++] = (struct lora_module){names->k, LORA_QKV, q, kv, C, false};
-        out[n++] = (struct lora_module){names->v, LORA_QKV, q + kv, kv, C, true};
+        out[n++] = (struct lora_module){names->q, LORA_LINEAR, LORA_QKV, 0, q, C, standard};
+        out[n++] = (struct lora_module){names->k, LORA_LINEAR, LORA_QKV, q, kv, C, false};
+        out[n++] = (struct lora_module){names->v, LORA_LINEAR, LORA_QKV, q + kv,
+                                        kv,       C,           standard};
     }
-    out[n++] = (struct lora_module){names->o, LORA_O, 0, C, q, false};
-    if (names->gate_up) {
-        out[n++] = (struct lora_module){names->gate_up, LORA_GATE_UP, 0, 2 * F, C, false};
-    } else {
-        out[n++] = (struct lora_module){names->gate, LORA_GATE_UP, 0, F, C, false};
-        out[n++] = (struct lora_module){names->up, LORA_GATE_UP, F, F, C, false};
-    }
-    out[n++] = (struct lora_module){names->down, LORA_DOWN, 0, C, F, false};
+    out[n++] = (struct lora_module){names->o, LORA_LINEAR, LORA_O, 0, C, q, false};
     return n;
+}
+
+static int dense_modules(const struct spec *s, struct lora_module *out)
+{
+    const struct names *names = &s->names;
+    int64_t C = s->width, F = s->ffn;
+    int n = 0;
+    if (names->gate_up) {
+        out[n++] = (struct lora_module){names->gate_up, LORA_LINEAR, LORA_GATE_UP, 0,
+                                        2 * F,          C,           false};
+    } else {
+        out[n++] = (struct lora_module){names->gate, LORA_LINEAR, LORA_GATE_UP, 0, F, C, false};
+        out[n++] = (struct lora_module){names->up, LORA_LINEAR, LORA_GATE_UP, F, F, C, false};
+    }
+    out[n++] = (struct lora_module){names->down, LORA_LINEAR, LORA_DOWN, 0, C, F, false};
+    return n;
+}
+
+/* Experts that a checkpoint has apart are two parameters in newer versions of transformers, by
+ * names that are the same in all families. */
+static int sparse_modules(const struct spec *s, struct lora_module *out)
+{
+    const struct names *names = &s->names;
+    const char *gate_up = "mlp.experts.gate_up_proj", *down = "mlp.experts.down_proj";
+    const enum lora_place in = LORA_EXPERTS_GATE_UP, back = LORA_EXPERTS_DOWN;
+    bool apart = s->expert_storage == EXPERTS_APART;
+    int64_t C = s->width, F = s->expert_ffn;
+    int n = 0;
+    if (!apart) {
+        gate_up = names->expert_gate_up;
+        down = names->expert_down;
+    }
+    out[n++] = (struct lora_module){names->router, LORA_LINEAR, LORA_ROUTER, 0,
+                                    s->experts,    C,           false};
+    out[n++] = (struct lora_module){gate_up, LORA_PARAMETER, in, 0, 2 * F, C, false};
+    out[n++] = (struct lora_module){down, LORA_PARAMETER, back, 0, C, F, false};
+    if (apart) {
+        out[n++] = (struct lora_module){names->expert_gate, LORA_APART, in, 0, F, C, false};
+        out[n++] = (struct lora_module){names->expert_up, LORA_APART, in, F, F, C, false};
+        out[n++] = (struct lora_module){names->expert_down, LORA_APART, back, 0, C, F, false};
+    }
+    return n;
+}
+
+int lora_modules(const struct spec *s, int32_t layer, struct lora_module out[LORA_MODULES])
+{
+    int n = attention_modules(s, out);
+    return n +
+           (s->layer[layer].sparse ? sparse_modules(s, out + n) : dense_modules(s, out + n));
 }
 
 /* ---- a batch -------------------------------------------------------------- */
@@ -52,6 +96,21 @@ static const struct lora_run *run_of(const struct lora_work *w, int32_t token)
     return &w->runs[lo];
 }
 
+/* Whose each token is, for rows that are sorted on the device. */
+static void send_whose(struct model *m, const struct batch *b)
+{
+    struct lora_work *w = &m->lora;
+    for (int32_t i = 0; i < m->n_adapters; i++)
+        m->adapters[i].here = false;
+    for (int32_t i = 0; i < b->n_spans; i++) {
+        for (int32_t t = 0; t < b->spans[i].count; t++)
+            w->whose[b->spans[i].first + t] = b->adapters[i];
+        if (b->adapters[i])
+            m->adapters[b->adapters[i] - 1].here = true;
+    }
+    m->dev->ops->upload(m->dev, w->dev_whose, w->whose, b->tokens * (int64_t)sizeof *w->whose);
+}
+
 void lora_begin(struct model *m, const struct batch *b)
 {
     struct lora_work *w = &m->lora;
@@ -69,16 +128,24 @@ void lora_begin(struct model *m, const struct batch *b)
     }
     for (int32_t i = 0; any && i < b->n_rows; i++)
         w->kept[i] = run_of(w, b->rows[i])->adapter;
+    if (any && w->dev_whose)
+        send_whose(m, b);
 }
 
 /* ---- products ------------------------------------------------------------- */
+
+static struct tensor outputs_of(const struct tensor *y, const struct lora_module *module)
+{
+    return (struct tensor){(float *)y->data + module->first, DT_F32, y->rows, module->n,
+                           y->stride};
+}
 
 void lora_apply(struct model *m, int32_t layer, enum lora_place place, const struct tensor *x,
                 const struct tensor *y)
 {
     struct lora_work *w = &m->lora;
     struct lora_module modules[LORA_MODULES];
-    int n_modules = w->n_runs ? lora_modules(&m->spec, modules) : 0;
+    int n_modules = w->n_runs ? lora_modules(&m->spec, layer, modules) : 0;
     struct tensor t = {w->t, DT_F32, x->rows, w->rank, w->rank};
     for (int i = 0; i < n_modules; i++) {
         const struct lora_module *module = &modules[i];
@@ -91,11 +158,30 @@ void lora_apply(struct model *m, int32_t layer, enum lora_place place, const str
         }
         if (!n)
             continue;
-        struct tensor part = {(float *)y->data + module->first, DT_F32, y->rows, module->n,
-                              y->stride};
+        struct tensor part = outputs_of(y, module);
         m->dev->ops->lora_a(m->dev, &t, x, w->groups, n);
         m->dev->ops->lora_b(m->dev, &part, &t, w->groups, n);
     }
+}
+
+void lora_apply_experts(struct model *m, int32_t layer, enum lora_place place,
+                        const struct tensor *x, const struct tensor *y)
+{
+    struct lora_work *w = &m->lora;
+    struct lora_module modules[LORA_MODULES];
+    bool any = w->n_runs && w->dev_whose;
+    int n_modules = any ? lora_modules(&m->spec, layer, modules) : 0;
+    for (int32_t k = 0; any && k < m->n_adapters; k++)
+        for (int i = 0; m->adapters[k].here && i < n_modules; i++) {
+            const struct lora *l = &m->adapters[k].layer[layer][i];
+            if (modules[i].place != place || !l->a)
+                continue;
+            struct tensor t = {w->t, DT_F32, x->rows, l->rank, l->rank};
+            struct tensor part = outputs_of(y, &modules[i]);
+            struct lora_grouped g = {l->b, l->scale, w->dev_whose, k + 1};
+            m->dev->ops->linear_grouped(m->dev, &t, x, l->a, NULL, &m->work.routing);
+            m->dev->ops->lora_b_grouped(m->dev, &part, &t, &g, &m->work.routing);
+        }
 }
 
 /* ---- both ends ------------------------------------------------------------ */

@@ -43,9 +43,6 @@ static void refuse_forms(struct fields *f)
     fields_ignore(f, forms);
     fields_only_text(f, "bias", "none");
     fields_only_text(f, "task_type", "CAUSAL_LM");
-    const json_t *parameters = fields_array(f, "target_parameters");
-    if (json_array_size(parameters))
-        fields_refuse(f, "target_parameters", "null or empty: experts take no adapter here");
 }
 
 /* Some ways to begin leave the base model changed, so that the adapter alone is not the whole
@@ -201,6 +198,7 @@ int lora_config_read(struct lora_config *c, const json_t *config, struct err *e)
     read_layers(&f, c);
     c->ranks = read_rules(&f, c, "rank_pattern", true, &c->n_ranks);
     c->alphas = read_rules(&f, c, "alpha_pattern", false, &c->n_alphas);
+    c->parameters = read_list(&f, "target_parameters");
     c->save = read_list(&f, "modules_to_save");
     fields_ignore(&f, does_not_matter);
     ignore_off(&f);
@@ -226,15 +224,25 @@ bool lora_name_is(const char *name, const char *module)
     return n >= k && !strcmp(name + n - k, module) && (n == k || name[n - k - 1] == '.');
 }
 
+static bool is_listed(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (lora_name_is(name, json_string_value(json_array_get(list, i))))
+            return true;
+    return false;
+}
+
+bool lora_config_parameter(const struct lora_config *c, const char *name)
+{
+    return is_listed(c->parameters, name);
+}
+
 static int matches(struct lora_config *c, const struct lora_names *names, const char *name,
                    struct err *e)
 {
     if (names->pattern >= 0)
         return matcher_test(c->matcher, names->pattern, name, e);
-    for (size_t i = 0; i < json_array_size(names->list); i++)
-        if (lora_name_is(name, json_string_value(json_array_get(names->list, i))))
-            return 1;
-    return 0;
+    return is_listed(names->list, name);
 }
 
 /* A name that is listed as it stands is not cut down to some layers. */

@@ -31,7 +31,8 @@ struct lora_config {
     const json_t *layers; /* a number or a list of numbers; NULL: all */
     struct lora_rule *ranks, *alphas;
     size_t n_ranks, n_alphas;
-    const json_t *save; /* modules_to_save, a list of strings; NULL: none */
+    const json_t *parameters; /* target_parameters, a list of strings; NULL: none */
+    const json_t *save;       /* modules_to_save, a list of strings; NULL: none */
 };
 
 /* The configuration must outlive c.  EXIT_CONFIG names the field. */
@@ -42,6 +43,8 @@ void lora_config_release(struct lora_config *c);
  * one of those that PEFT takes where target_modules is null.  layer < 0: in no layer. */
 int lora_config_targets(struct lora_config *c, const char *name, int32_t layer, bool standard,
                         struct err *e) MUST_CHECK;
+/* Whether target_parameters names that parameter. */
+bool lora_config_parameter(const struct lora_config *c, const char *name);
 /* True where `name` is that module or ends in it behind a dot. */
 bool lora_name_is(const char *name, const char *module);
 

@@ -59,11 +59,10 @@ static int run_mixed(struct model *m, struct mixed *v, int32_t n, struct err *e)
 }
 
 /* Prompts of several lengths: the i-th record of a reference, NULL where it has none. */
-static int32_t *prompt_of(const char *golden, const char *folder, const char *name, int i,
-                          int32_t *n)
+static int32_t *prompt_of(const char *golden, const struct adapter_case *a, int i, int32_t *n)
 {
     char path[4600];
-    snprintf(path, sizeof path, "%s/%s/%s.jsonl", golden, folder, name);
+    snprintf(path, sizeof path, "%s/%s.jsonl", golden, a->prompts);
     FILE *f = fopen(path, "r");
     int32_t *ids = NULL;
     for (json_t *rec; (rec = next_record(f)); json_decref(rec))
@@ -110,8 +109,7 @@ static void check_mixed(struct golden_count *c, const char *golden, const struct
     int32_t made = 0;
     for (; rc == 0 && made < all; made++) { /* 1..n, none, 1..n */
         int32_t number = made == n ? 0 : n - made % (n + 1), len = 0;
-        v[made].ids = prompt_of(golden, "golden_lora", group[made % n]->name, 1 + made % 4,
-                                &len);
+        v[made].ids = prompt_of(golden, group[made % n], 1 + made % 4, &len);
         v[made].alone = result_new(len, number, &info);
         v[made].now = result_new(len, number, &info);
         rc = run_chunks(m, &v[made].alone, v[made].ids, len, NULL, &e);
@@ -181,9 +179,9 @@ static void run_group(struct golden_count *c, const char *golden, struct adapter
     }
     for (int32_t i = 0; i < n; i++) {
         int32_t tokens = 0;
-        int32_t *ids = prompt_of(golden, "golden_lora", group[i]->name, 3, &tokens);
+        int32_t *ids = prompt_of(golden, group[i], 3, &tokens);
         run_alone(c, golden, group[i], ckpt);
-        check_merged(c, ckpt, group[i], ids, tokens);
+        check_merged(c, ckpt, ckpt, group[i], ids, tokens);
         free(ids);
     }
     for (int i = 0; i < BACKENDS; i++) {
@@ -205,6 +203,7 @@ static bool read_case(struct adapter_case *a, const char *golden, const char *na
     const char *base = json_string_value(json_object_get(rec, "base_model"));
     snprintf(a->name, sizeof a->name, "%s", name);
     snprintf(a->base, sizeof a->base, "%s", base ? base : "?");
+    snprintf(a->prompts, sizeof a->prompts, "golden_lora/%.200s", name);
     json_decref(rec);
     if (f) {
         while ((rec = next_record(f))) /* to its end: the reader keeps a line */
@@ -260,69 +259,163 @@ static void run_adapters(struct golden_count *c, const char *golden)
 
 /* ---- every family --------------------------------------------------------- */
 
-/* A projection of a layer, experts apart. */
-static bool is_projection(const struct ckpt_tensor *t)
+/* What an adapter of every projection is made of: experts' parameters, the way that PEFT writes
+ * them now or did before; or a module for each expert. */
+enum made { MADE_PARAMETERS, MADE_SWAPPED, MADE_APART, MADE };
+
+struct maker {
+    struct tensor_file file;
+    uint64_t state;
+};
+
+/* A [a0, a1] and B [b0, b1] of a module. */
+static void make_pair(struct maker *m, const char *module, int length, const int64_t a[2],
+                      const int64_t b[2])
 {
-    return t->nd == 2 && strstr(t->name, "_proj.weight") && !strstr(t->name, ".experts.");
+    char name[600];
+    for (int k = 0; k < 2; k++) {
+        const int64_t *shape = k ? b : a;
+        int64_t n = shape[0] * shape[1];
+        float *x = xcalloc((size_t)n, sizeof *x);
+        for (int64_t j = 0; j < n; j++) {
+            m->state = m->state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            x[j] = (float)(int)(m->state >> 40) * 0x1p-27f - 0x1p-4f;
+        }
+        snprintf(name, sizeof name, "base_model.model.%.*s.lora_%c.weight", length, module,
+                 "AB"[k]);
+        tensor_file_add(&m->file, name, "F32", 2, shape, x, (size_t)n * sizeof *x);
+        free(x);
+    }
 }
 
-/* An adapter of rank 4 for every projection of a model, the way that the family stores them. */
-static void write_adapter(const char *dir, const struct ckpt *base)
+/* A linear layer of the model: PEFT's modules are named as their weights. */
+static void make_linear(struct maker *m, const struct ckpt_tensor *t, enum made made)
 {
-    static const char config[] = "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":16,"
-                                 "\"target_modules\":\"all-linear\"}";
-    struct tensor_file f = {0};
-    uint64_t state = 1;
+    bool router = made == MADE_APART && strstr(t->name, ".mlp.gate.weight");
+    bool expert = strstr(t->name, ".experts.");
+    if (t->nd != 2 || (!strstr(t->name, "_proj.weight") && !router) ||
+        (expert && made != MADE_APART))
+        return;
+    int64_t a[] = {MADE_RANK, t->shape[1]}, b[] = {t->shape[0], MADE_RANK};
+    make_pair(m, t->name, (int)(strlen(t->name) - strlen(".weight")), a, b);
+}
+
+/* A layer's parameter of all experts, told by the tensor of all, or of the first one. */
+static void make_parameter(struct maker *m, const struct ckpt *base,
+                           const struct ckpt_tensor *t, enum made made)
+{
+    const char *part = strstr(t->name, ".experts.");
     char name[600];
-    for (size_t i = 0; i < ckpt_count(base); i++) {
-        const struct ckpt_tensor *t = ckpt_at(base, i);
-        int64_t shape[2][2] = {{4, t->shape[1]}, {t->shape[0], 4}};
-        for (int k = 0; k < 2 && is_projection(t); k++) {
-            int64_t n = shape[k][0] * shape[k][1];
-            float *x = xcalloc((size_t)n, sizeof *x);
-            for (int64_t j = 0; j < n; j++) {
-                state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-                x[j] = (float)(int)(state >> 40) * 0x1p-27f - 0x1p-4f;
-            }
-            snprintf(name, sizeof name, "base_model.model.%.*s.lora_%c.weight",
-                     (int)(strlen(t->name) - strlen(".weight")), t->name, "AB"[k]);
-            tensor_file_add(&f, name, "F32", 2, shape[k], x, (size_t)n * sizeof *x);
-            free(x);
+    int prefix = part ? (int)(part - t->name + (int)strlen(".experts")) : 0;
+    bool apart = t->nd == 2 && part && !strncmp(part, ".experts.0.", 11);
+    if (!part || strstr(part, "_bias") || (t->nd != 3 && !apart) || strstr(part, "up_proj.w"))
+        return;
+    int64_t E = t->shape[0], K = t->shape[1], N = t->shape[2];
+    bool down = strstr(part, "down_proj");
+    if (apart) {
+        for (E = 0;; E++) {
+            snprintf(name, sizeof name, "%.*s.%d.down_proj.weight", prefix, t->name, (int)E);
+            if (!ckpt_find(base, name))
+                break;
         }
+        N = down ? t->shape[0] : 2 * t->shape[0];
     }
-    tensor_file_write(&f, dir, "adapter_model.safetensors");
-    files_put(dir, "adapter_config.json", config, sizeof config - 1);
+    bool swapped = made == MADE_SWAPPED;
+    int64_t a[] = {MADE_RANK * E, swapped ? N : K}, b[] = {swapped ? K : N, MADE_RANK * E};
+    snprintf(name, sizeof name, "%.*s%s", prefix, t->name, down ? "" : ".base_layer");
+    make_pair(m, name, (int)strlen(name), a, b);
+}
+
+static void write_adapter(const char *dir, const struct ckpt *base, enum made made)
+{
+    struct maker m = {.state = 1};
+    struct buf config = {0};
+    size_t plain = 0;
+    for (size_t i = 0; i < ckpt_count(base); i++)
+        make_linear(&m, ckpt_at(base, i), made);
+    plain = m.file.data.n;
+    for (size_t i = 0; i < ckpt_count(base) && made != MADE_APART; i++)
+        make_parameter(&m, base, ckpt_at(base, i), made);
+    buf_printf(&config,
+               "{\"peft_type\":\"LORA\",\"r\":%d,\"lora_alpha\":16,"
+               "\"target_modules\":\"all-linear\"%s}",
+               MADE_RANK,
+               m.file.data.n > plain ? ",\"target_parameters\":[\"experts.gate_up_proj\","
+                                       "\"mlp.experts.down_proj\"]"
+                                     : "");
+    tensor_file_write(&m.file, dir, "adapter_model.safetensors");
+    files_put(dir, "adapter_config.json", config.p, config.n);
+    buf_release(&config);
+}
+
+static bool has_tensor(const struct ckpt *c, const char *part)
+{
+    for (size_t i = 0; i < ckpt_count(c); i++)
+        if (strstr(ckpt_at(c, i)->name, part))
+            return true;
+    return false;
+}
+
+/* like: the same values as base has, in types that can be merged into. */
+static void run_made(struct golden_count *c, const char *golden, struct adapter_case *a,
+                     const struct ckpt *base, const struct ckpt *like, enum made made)
+{
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                        NULL};
+    static const char *const names[MADE] = {"", "-swapped", "-apart"};
+    struct err e = {0};
+    int32_t n = 0;
+    int32_t *ids = prompt_of(golden, a, 2, &n);
+    char *dir = xstrdup(files_dir());
+    a->swapped = made == MADE_SWAPPED;
+    snprintf(a->name, sizeof a->name, "%s%s", a->base, names[made]);
+    write_adapter(dir, like, made);
+    a->peft = peft_open(dir, &e);
+    if (a->peft) {
+        check_merged(c, base, like, a, ids, n);
+        for (int i = 0; i < BACKENDS && has_tensor(like, ".experts."); i++)
+            check_mixed(c, golden, base, &a, 1, &backends[i], DT_F32);
+    } else {
+        golden_fail(c, "%s: %s", a->name, e.text);
+    }
+    peft_close(a->peft);
+    files_remove(dir, files);
+    free(dir);
+    free(ids);
+}
+
+/* What is stored in 4 bits has the values of the model beside it whose name ends in bf16. */
+static struct ckpt *open_like(const char *golden, const char *model, struct err *e)
+{
+    char path[4600];
+    int n = (int)strlen(model) - (int)strlen("mxfp4");
+    bool packed = n > 0 && !strcmp(model + n, "mxfp4");
+    snprintf(path, sizeof path, "%s/models/%.*s%s", golden, packed ? n : 255, model,
+             packed ? "bf16" : "");
+    return ckpt_open(path, e);
 }
 
 static void run_family(struct golden_count *c, const char *golden, const char *model)
 {
-    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
-                                        NULL};
-    struct adapter_case a;
+    struct adapter_case a = {.peft = NULL};
     struct err e = {0};
     char path[4600];
-    int32_t n = 0;
-    snprintf(a.name, sizeof a.name, "%s", model);
+    snprintf(a.base, sizeof a.base, "%s", model);
+    snprintf(a.prompts, sizeof a.prompts, "golden/%.200s", model);
     snprintf(path, sizeof path, "%s/models/%s", golden, model);
-    struct ckpt *ckpt = ckpt_open(path, &e);
-    int32_t *ids = prompt_of(golden, "golden", model, 2, &n);
-    if (!ckpt || !ids || !have_model(ckpt, &e)) {
+    struct ckpt *ckpt = ckpt_open(path, &e), *like = open_like(golden, model, &e);
+    if (!ckpt || !like || !have_model(ckpt, &e)) {
         printf("golden/%s: %s skipped: %s\n", c->kind, model, e.text);
         c->skipped++;
     } else {
-        char *dir = xstrdup(files_dir());
-        write_adapter(dir, ckpt);
-        a.peft = peft_open(dir, &e);
-        if (a.peft)
-            check_merged(c, ckpt, &a, ids, n);
-        else
-            golden_fail(c, "%s: %s", model, e.text);
-        peft_close(a.peft);
-        files_remove(dir, files);
-        free(dir);
+        run_made(c, golden, &a, ckpt, like, MADE_PARAMETERS);
+        if (has_tensor(like, ".experts."))
+            run_made(c, golden, &a, ckpt, like, MADE_SWAPPED);
+        if (has_tensor(like, ".experts.0."))
+            run_made(c, golden, &a, ckpt, like, MADE_APART);
     }
-    free(ids);
     ckpt_close(ckpt);
+    ckpt_close(like);
 }
 
 static void run_families(struct golden_count *c, const char *golden)

@@ -11,9 +11,14 @@
  * reference's own two ways differ by 8.2e-5. */
 static const double MERGED = 1e-3;
 
+/* Of the adapters that are made here. */
+enum { MADE_RANK = 4 };
+
 struct adapter_case {
     char name[256], base[256]; /* adapter, and the model that it goes with */
+    char prompts[300];         /* a file of the reference without its suffix */
     struct peft *peft;
+    bool swapped; /* outputs of experts' parameters stand in A, inputs in B */
 };
 
 static float element(const struct ckpt_tensor *t, int64_t i)
@@ -66,6 +71,53 @@ static float *merge(const struct adapter_case *a, const struct ckpt_tensor *w)
     return out;
 }
 
+/* s B A of expert e between input i and output o, where both tensors hold all E experts: A one
+ * behind the other, B side by side in each rank. */
+static double expert_delta(const struct adapter_case *a, const struct ckpt_tensor *A,
+                           const struct ckpt_tensor *B, const int64_t *at, int64_t E)
+{
+    int64_t e = at[0], i = a->swapped ? at[2] : at[1], o = a->swapped ? at[1] : at[2];
+    int64_t all = A->shape[0], r = all / E;
+    double sum = 0;
+    for (int64_t j = 0; j < r; j++)
+        sum += (double)element(A, (e * r + j) * A->shape[1] + i) *
+               (double)element(B, o * all + j * E + e);
+    return scale_of(a, "", r) * sum;
+}
+
+/* The same for a tensor of one expert [out, in], or of all [E, in, out], that an adapter of
+ * parameters changes; gate stands before up. */
+static float *merge_experts(const struct adapter_case *a, const struct ckpt_tensor *w)
+{
+    const struct safetensors *file = peft_tensors(a->peft);
+    const char *part = strstr(w->name, ".experts.");
+    char name[600];
+    if (!part || strstr(part, "_bias"))
+        return NULL;
+    part += strlen(".experts.");
+    int prefix = (int)(part - 1 - w->name);
+    int64_t e = w->nd == 2 ? strtol(part, NULL, 10) : 0;
+    bool down = strstr(part, "down_proj"), up = w->nd == 2 && strstr(part, "up_proj");
+    snprintf(name, sizeof name, "base_model.model.%.*s%s.lora_A.weight", prefix, w->name,
+             down ? "" : ".base_layer");
+    const struct ckpt_tensor *A = safetensors_find(file, name);
+    snprintf(name, sizeof name, "base_model.model.%.*s%s.lora_B.weight", prefix, w->name,
+             down ? "" : ".base_layer");
+    const struct ckpt_tensor *B = safetensors_find(file, name);
+    if (!A || !B)
+        return NULL;
+    int64_t E = A->shape[0] / MADE_RANK, rows = w->shape[w->nd - 2], cols = w->shape[w->nd - 1];
+    int64_t n = (w->nd == 3 ? E : 1) * rows * cols;
+    float *out = xmalloc_n((size_t)n, sizeof *out);
+    for (int64_t x = 0; x < n; x++) {
+        int64_t row = x / cols % rows, col = x % cols;
+        const int64_t columns[] = {x / cols / rows, row, col}; /* expert, input, output */
+        const int64_t apart[] = {e, col, row + (up ? rows : 0)};
+        out[x] = element(w, x) + (float)expert_delta(a, A, B, w->nd == 3 ? columns : apart, E);
+    }
+    return out;
+}
+
 static const char *const model_files[] = {"config.json", "model.safetensors", NULL};
 
 static void write_merged(const struct adapter_case *a, const struct ckpt *base, const char *dir)
@@ -73,8 +125,12 @@ static void write_merged(const struct adapter_case *a, const struct ckpt *base, 
     struct tensor_file f = {0};
     for (size_t i = 0; i < ckpt_count(base); i++) {
         const struct ckpt_tensor *t = ckpt_at(base, i);
-        float *merged = t->nd == 2 ? merge(a, t) : NULL;
-        size_t bytes = merged ? (size_t)(t->shape[0] * t->shape[1] * 4) : (size_t)t->bytes;
+        float *merged = t->nd > 1 ? merge_experts(a, t) : NULL;
+        if (!merged && t->nd == 2)
+            merged = merge(a, t);
+        int64_t n = t->nd > 1 ? t->shape[0] * t->shape[1] : 0;
+        n *= t->nd == 3 ? t->shape[2] : 1;
+        size_t bytes = merged ? (size_t)n * 4 : (size_t)t->bytes;
         tensor_file_add(&f, t->name, merged ? "F32" : t->dtype_name, t->nd, t->shape,
                         merged ? (const void *)merged : t->data, bytes);
         free(merged);
@@ -103,13 +159,15 @@ static double run_pair(struct dev *d, const struct adapter_case *a, const struct
     return worst;
 }
 
-/* On every backend, over the prompt ids[n]. */
+/* On every backend, over the prompt ids[n].  `like` is merged into: the base, or one with the
+ * same values in other types. */
 static void check_merged(struct golden_count *c, const struct ckpt *base,
-                         const struct adapter_case *a, const int32_t *ids, int32_t n)
+                         const struct ckpt *like, const struct adapter_case *a,
+                         const int32_t *ids, int32_t n)
 {
     struct err e = {0};
     const char *dir = files_dir();
-    write_merged(a, base, dir);
+    write_merged(a, like, dir);
     struct ckpt *merged = ckpt_open(dir, &e);
     for (int i = 0; i < BACKENDS; i++) {
         struct dev *d = merged ? backend_open(&backends[i]) : NULL;

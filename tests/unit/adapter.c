@@ -193,8 +193,6 @@ static void test_refused(void)
     REFUSED(WITH("\"kasa_config\":{}"), "kasa_config");
     REFUSED(WITH("\"use_bdlora\":{\"nblocks\":2}"), "use_bdlora");
     REFUSED(WITH("\"trainable_token_indices\":[1]"), "trainable_token_indices");
-    REFUSED(WITH("\"target_parameters\":[\"mlp.experts.down_proj\"]"), "target_parameters",
-            "mlp.experts.down_proj");
     REFUSED(WITH("\"init_lora_weights\":\"pissa_niter_4\""), "init_lora_weights",
             "pissa_niter_4");
     REFUSED(WITH("\"init_lora_weights\":\"olora\""), "olora");
@@ -376,6 +374,9 @@ static void test_not_loaded(void)
     NOT_LOADED(&g, "target_modules", "c_attn", "self_attn.q_proj");
     g.config = WITH("\"target_modules\":[\"q_proj\",\"v_proj\",\"lm_head\"]");
     NOT_LOADED(&g, "target_modules", "lm_head", "modules_to_save");
+    g.config = WITH("\"target_modules\":[\"q_proj\",\"v_proj\"],"
+                    "\"target_parameters\":[\"mlp.experts.down_proj\"]");
+    NOT_LOADED(&g, "target_parameters", "mlp.experts.down_proj", "there are none");
     g.config = WITH("\"target_modules\":\".*(q_proj|v_proj|embed_tokens)\"");
     NOT_LOADED(&g, "target_modules", "embed_tokens");
     g.config = WITH("\"target_modules\":\"q_proj\"");

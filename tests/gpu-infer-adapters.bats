@@ -15,12 +15,14 @@ infer() {
     gpu-infer -q -m "$MODEL" --choices billing,technical,shipping,account "$@"
 }
 
-# Prompts, every third without an adapter, the others by turns with one of two.
+# Prompts that begin with the same pages, every third without an adapter, the others by turns with
+# one of two.
 prompts() { # prompts N
     awk -v n="$1" 'BEGIN {
         split(",\"adapter\":\"a\" ,\"adapter\":\"b\"", with, " ")
+        for (i = 0; i < 40; i++) same = same "a customer writes to us that "
         for (i = 0; i < n; i++)
-            printf "{\"_seq\":%d,\"prompt\":\"my parcel number %d is late\"%s}\n", i, i * 7, i % 3 ? with[i % 3] : "" }'
+            printf "{\"_seq\":%d,\"prompt\":\"%smy parcel number %d is late\"%s}\n", i, same, i * 7, i % 3 ? with[i % 3] : "" }'
 }
 
 scores() { jq -c '[.response.scores[].logprob]'; }
@@ -50,6 +52,7 @@ scores() { jq -c '[.response.scores[].logprob]'; }
     adapter two '>'
     prompts 20 | gpu-infer -q -m "$MODEL" --adapter a=one --adapter b=two --logprobs --ignore-eos > want
     prompts 20 | gpu-infer -q -m "$MODEL" --adapter b=two --adapter a=one --logprobs --ignore-eos --batch-tokens 5 --max-requests 3 | cmp - want
+    prompts 20 | gpu-infer -q -m "$MODEL" --adapter b=two --adapter a=one --logprobs --ignore-eos --prefix-cache off | cmp - want
     prompts 20 | gpu-infer -q -m "$MODEL" --adapter b=two --adapter a=one --logprobs --ignore-eos --threads 2 | cmp - want
 }
 

@@ -4,6 +4,7 @@ setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
     model=data/models/router
+    command -v gather > /dev/null || { echo 'put the tools on the PATH'; return 1; }
     run_make all > /dev/null
     render=(render-prompt -q -t data/templates/combined_v1.json -s combined_optimized)
 }

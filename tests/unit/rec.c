@@ -385,6 +385,7 @@ static void test_marks(void)
     free(line);
     rec = parsed(STR("{\"_seq\":1,\"_seq\":22} x"));
     CHECK(rec.marks.has_seq && rec.marks.seq == 22 && !rec.marks.last);
+    rec_release(&rec);
     rec = parsed(
         STR("{\"a\":\"\\\"_seq\":5,\"_seq\":-1,\"_seq\":1.5,\"_last\":truey,\"_seq\":7"));
     CHECK(!rec.marks.has_seq && !rec.marks.has_shard && !rec.marks.last);

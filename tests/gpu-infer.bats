@@ -77,6 +77,17 @@ type_of() { # the error type of the record that is given
         cmp - <(jq -c '[.response.scores[].logprob]' text)
 }
 
+@test "gpu-infer: labels behind a prompt of token ids are scored as behind its text" {
+    text='<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n'
+    tokenize -q -m "$MODEL" <<< "{\"text\":\"$text\"}" | jq -c .tokens > tokens
+    for c in '["ship","shipping"]' '["account one","account two"]' '["a","ab","abc"]' '["billing"]'; do
+        for end in auto none 5; do
+            infer --choices-end $end <<< "{\"prompt\":\"$text\",\"params\":{\"choices\":$c}}" | jq -c .response > want
+            infer --choices-end $end <<< "{\"tokens\":$(cat tokens),\"params\":{\"choices\":$c}}" | jq -c .response | cmp - want
+        done
+    done
+}
+
 @test "gpu-infer: 151 labels in small batches give the same bytes" {
     list=$(seq -s, -f 'label %g' 151)
     chats 2 | infer --choices "$list" > want

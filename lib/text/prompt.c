@@ -157,7 +157,11 @@ int labels_encode(const struct tokenizer *t, struct tokenizer_work *w, struct st
     struct encodings x = {.n = n};
     x.rest = xcalloc(n, sizeof *x.rest);
     x.common = xcalloc(n, sizeof *x.common);
-    int rc = find_front(t, w, text, raw, prompt, &f, e);
+    int rc = 0;
+    if (text.p)
+        rc = find_front(t, w, text, raw, prompt, &f, e);
+    else
+        ids_append(&f.base, prompt->v, prompt->n);
     if (rc == 0 && n)
         rc = encode_all(t, w, &f, labels, &x, e);
     if (rc == 0 && n) {

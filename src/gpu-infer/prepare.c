@@ -127,31 +127,16 @@ static int read_text(struct prepare *p, const struct rec *rec, const struct json
 
 /* ---- labels ------------------------------------------------------------------- */
 
-static int label_ids(const struct prepare *p, const struct label *l, struct ids *out,
-                     struct fault *f)
-{
-    if (l->is_text) {
-        f->type = "bad_parameter";
-        if (tokenizer_encode(p->engine->tokenizer, p->work, buf_str(&l->text), false, out,
-                             &f->e) < 0)
-            return -1;
-        if (p->engine->choices_end >= 0)
-            ids_add(out, p->engine->choices_end);
-    } else {
-        ids_append(out, l->ids.v, l->ids.n);
-    }
-    return out->n ? 0 : fault(f, "bad_parameter", "choices: a label has no tokens");
-}
-
-/* Labels that are texts, behind a prompt that is a text: tokens may reach across the seam. */
-static int labels_behind_text(struct prepare *p, struct task *t, bool raw, struct fault *f)
+/* Labels that are texts; text: the prompt, whose end and a label may share a token. */
+static int encode_labels(struct prepare *p, struct task *t, struct str text, bool raw,
+                         struct fault *f)
 {
     const struct labels *l = t->params.labels;
     struct str *texts = xcalloc(l->n, sizeof *texts);
     for (size_t i = 0; i < l->n; i++)
         texts[i] = buf_str(&l->v[i].text);
     f->type = "bad_parameter";
-    int rc = labels_encode(p->engine->tokenizer, p->work, buf_str(&p->text), raw, texts, l->n,
+    int rc = labels_encode(p->engine->tokenizer, p->work, text, raw, texts, l->n,
                            p->engine->choices_end, &t->prompt, t->choice_ids, &f->e);
     free(texts);
     return rc;
@@ -165,15 +150,12 @@ static int read_choices(struct prepare *p, struct task *t, bool text, bool raw, 
     t->n_choices = l->n;
     t->choice_ids = xcalloc(l->n, sizeof *t->choice_ids);
     t->choices = xcalloc(l->n, sizeof *t->choices);
-    if (l->v[0].is_text && text) {
-        if (labels_behind_text(p, t, raw, f) < 0)
-            return -1;
-    } else {
-        for (size_t i = 0; i < l->n; i++)
-            if (label_ids(p, &l->v[i], &t->choice_ids[i], f) < 0)
-                return -1;
-    }
+    if (l->v[0].is_text &&
+        encode_labels(p, t, text ? buf_str(&p->text) : (struct str){0}, raw, f) < 0)
+        return -1;
     for (size_t i = 0; i < l->n; i++) {
+        if (!l->v[i].is_text)
+            ids_append(&t->choice_ids[i], l->v[i].ids.v, l->v[i].ids.n);
         if (check_ids(p, &t->choice_ids[i], "bad_parameter", "a choice", f) < 0)
             return -1;
         t->choices[i] = (struct infer_choice){t->choice_ids[i].v, (int32_t)t->choice_ids[i].n};

@@ -495,7 +495,7 @@ gpu-infer: params.n is not supported and left out" ]
     cp -r "$MODEL" broken
     local n at i
     n=$(od -An -tu4 -N4 broken/model.safetensors)
-    at=$(tail -c +9 broken/model.safetensors | head -c "$n" | jq '."model.norm.weight".data_offsets[0]')
+    at=$(head -c $((8 + n)) broken/model.safetensors | tail -c "$n" | jq '."model.norm.weight".data_offsets[0]')
     for ((i = 0; i < 128; i++)); do printf '\300\177'; done |
         dd of=broken/model.safetensors bs=1 seek=$((8 + n + at)) conv=notrunc status=none
     for way in --max-tokens=4 --choices=billing,shipping '--temperature=1 --max-tokens=4'; do

@@ -304,7 +304,27 @@ struct bpe_cached {
 };
 enum { BPE_CACHE = 1 << 15 };
 
+/* A text as it began, and what became of it: another text that begins the same gets the same
+ * tokens up to an added token (tok_kept.c). */
+struct tok_bound {
+    size_t pos, search, looked; /* of the iterator, right behind an added token */
+    size_t n_ids;
+};
+struct tok_kept {
+    struct buf text;
+    struct ids ids;
+    struct tok_bound *bounds;
+    size_t n_bounds, cap_bounds;
+    uint64_t used; /* when */
+};
+enum { TOK_KEPT = 4 };
+
 struct tokenizer_work {
+    struct tok_kept kept[TOK_KEPT];
+    struct tok_kept *kept_from; /* what the text at work begins like, NULL: none */
+    uint64_t kept_now;
+    struct tok_bound *bounds; /* of the text at work */
+    size_t n_bounds, n_bounds_found, cap_bounds;
     pcre2_match_data *match;
     pcre2_match_context *match_context;
     pcre2_jit_stack *jit_stack;
@@ -362,10 +382,21 @@ struct added_iter {
     size_t pos, search; /* where the next part begins; where to look for the next match */
     size_t held_start, held_end;
     int32_t held; /* a match found while its text before was handed out, -1 */
+    size_t
+        looked; /* what was found depends on no byte from here on; past the end: on the end */
 };
 struct added_iter added_iter(const struct tok_trie *trie, struct str text);
 bool added_next(struct added_iter *it, const struct tokenizer *t, struct str *part,
                 int32_t *added);
+
+/* Puts the iterator behind the longest beginning that an earlier text had too and appends its
+ * ids. */
+void tok_kept_find(struct tokenizer_work *w, struct added_iter *it, struct ids *out);
+/* Notes that an added token ends where the iterator is, n_ids ids from the text's first. */
+void tok_kept_bound(struct tokenizer_work *w, const struct added_iter *it, size_t n_ids);
+/* Keeps the text, whose ids are given, for the next one. */
+void tok_kept_store(struct tokenizer_work *w, struct str text, const int32_t *ids);
+void tok_kept_forget(struct tokenizer_work *w);
 
 /* The normalized text (borrowed from w, or text itself); *first is cleared where the step
  * removed what stood at the beginning. */

@@ -43,20 +43,23 @@ static bool trie_add(struct tok_trie *tr, struct str s, int32_t index)
 }
 
 /* The longest added token that begins at or after `from`, at the leftmost place where one does.
- */
+ * *looked is raised to behind the last byte that this depends on. */
 static int32_t trie_search(const struct tok_trie *tr, struct str s, size_t from, size_t *start,
-                           size_t *end)
+                           size_t *end, size_t *looked)
 {
     for (size_t i = from; i < s.n; i++) {
         uint32_t at = tr->root[(unsigned char)s.p[i]];
         int32_t found = -1;
-        for (size_t k = i + 1; at; k++) {
+        size_t k = i + 1;
+        for (; at; k++) {
             if (tr->nodes[at].added >= 0) {
                 found = tr->nodes[at].added;
                 *end = k;
             }
             at = k < s.n ? trie_step(tr, at, (unsigned char)s.p[k]) : 0;
         }
+        if (k > *looked)
+            *looked = k;
         if (found >= 0) {
             *start = i;
             return found;
@@ -106,13 +109,23 @@ static void widen(const struct tok_added *a, struct str s, size_t floor, size_t 
     }
 }
 
+/* The character at `at`, or that there is none, has decided something. */
+static void look_behind(struct added_iter *it, size_t at)
+{
+    uint32_t c;
+    at += at < it->text.n ? tok_char(it->text.p + at, &c) : 1;
+    if (at > it->looked)
+        it->looked = at;
+}
+
 bool added_next(struct added_iter *it, const struct tokenizer *t, struct str *part,
                 int32_t *added)
 {
     while (it->held < 0) {
         size_t start, end;
-        int32_t k = it->trie->n ? trie_search(it->trie, it->text, it->search, &start, &end)
-                                : -1;
+        int32_t k = it->trie->n
+                        ? trie_search(it->trie, it->text, it->search, &start, &end, &it->looked)
+                        : -1;
         if (k < 0) { /* what is left */
             if (it->pos >= it->text.n)
                 return false;
@@ -123,10 +136,14 @@ bool added_next(struct added_iter *it, const struct tokenizer *t, struct str *pa
         }
         it->search = end; /* matches never overlap; what blanks it takes does not matter here */
         const struct tok_added *a = &t->added[k];
-        if (a->single_word && !stands_alone(it->text, start, end))
-            continue;
+        bool taken = !a->single_word || stands_alone(it->text, start, end);
         size_t floor = it->pos < start ? it->pos : start;
-        widen(a, it->text, floor, &start, &end);
+        if (taken)
+            widen(a, it->text, floor, &start, &end);
+        if (a->single_word || a->rstrip)
+            look_behind(it, end);
+        if (!taken)
+            continue;
         it->held = k;
         it->held_start = start;
         it->held_end = end;

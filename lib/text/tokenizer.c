@@ -147,6 +147,7 @@ void tokenizer_work_free(struct tokenizer_work *w)
                           &w->chars, &w->dec,        &w->dec_other};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
         buf_release(bufs[i]);
+    tok_kept_forget(w);
     free(w->pieces.v);
     free(w->pieces_other.v);
     free(w->spans);
@@ -203,12 +204,17 @@ int tokenizer_encode(const struct tokenizer *t, struct tokenizer_work *w, struct
     w->cpu_since = 0;
     if (special)
         ids_append(out, t->before, t->n_before);
+    size_t first = out->n;
     struct added_iter it = added_iter(&t->raw, text);
+    tok_kept_find(w, &it, out);
     while (added_next(&it, t, &part, &added))
-        if (added >= 0)
+        if (added >= 0) {
             ids_add(out, t->added[added].id);
-        else if (encode_raw(t, w, part, part.p == text.p, out, e) < 0)
+            tok_kept_bound(w, &it, out->n - first);
+        } else if (encode_raw(t, w, part, part.p == text.p, out, e) < 0) {
             return -1;
+        }
+    tok_kept_store(w, text, out->v + first);
     if (special)
         ids_append(out, t->after, t->n_after);
     return 0;

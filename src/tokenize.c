@@ -7,16 +7,18 @@
 #include <unistd.h>
 
 static struct {
-    const char *model;
-    bool special, decode, skip_special, overwrite, strict, quiet;
+    const char *model, *field;
+    bool special, field_given, decode, skip_special, overwrite, strict, quiet;
     int64_t max_record;
-} opt = {.max_record = 16 << 20};
+} opt = {.field = "text", .max_record = 16 << 20};
 
 static const struct arg table[] = {
     {ARG_STRING, 'm', "model", &opt.model, "DIR", "model directory with a tokenizer.json", 0, 0,
      "required", NULL},
     {ARG_FLAG, 0, "special", &opt.special, NULL, "add what the model puts around a text (BOS)",
      0, 0, NULL, NULL},
+    {ARG_STRING, 0, "field", &opt.field, "NAME", "member that holds the text", 0, 0, NULL,
+     &opt.field_given},
     {ARG_FLAG, 0, "decode", &opt.decode, NULL, "add the text of tokens", 0, 0, NULL, NULL},
     {ARG_FLAG, 0, "skip-special", &opt.skip_special, NULL,
      "with --decode: leave special tokens out", 0, 0, NULL, NULL},
@@ -30,7 +32,8 @@ static const struct arg table[] = {
 };
 
 static const struct args args = {
-    .usage = "-m DIR [--special | --decode [--skip-special]] [OPTION...] [FILE...]",
+    .usage =
+        "-m DIR [--special] [--field NAME | --decode [--skip-special]] [OPTION...] [FILE...]",
     .about = "Add token ids to records with text, or text to records with token ids.",
     .table = table,
     .n = ARGS_COUNT(table),
@@ -54,19 +57,15 @@ static const char *added(void)
     return opt.decode ? "text" : "tokens";
 }
 
-static int fail(const char **type, const char *what, struct err *e, const char *message)
-{
-    *type = what;
-    return err_set(e, EXIT_DATA, "%s", message);
-}
-
 static int read_text(struct run *r, struct str value, const char **type, struct err *e)
 {
+    *type = "bad_field";
     if (json_kind(value) != JSON_STRING)
-        return fail(type, "bad_field", e, "field \"text\" must be a string");
+        return err_set(e, EXIT_DATA, "field \"%s\" must be a string", opt.field);
     buf_clear(&r->text);
+    *type = "bad_text";
     if (!json_decode(&r->text, value))
-        return fail(type, "bad_text", e, "field \"text\" holds a lone surrogate");
+        return err_set(e, EXIT_DATA, "field \"%s\" holds a lone surrogate", opt.field);
     return 0;
 }
 
@@ -74,12 +73,13 @@ static int read_ids(struct run *r, struct str value, const char **type, struct e
 {
     struct str item;
     int64_t id;
+    *type = "bad_field";
     if (json_kind(value) != JSON_ARRAY)
-        return fail(type, "bad_field", e, "field \"tokens\" must be an array of token ids");
+        return err_set(e, EXIT_DATA, "field \"tokens\" must be an array of token ids");
     r->ids.n = 0;
     for (struct json_iter it = json_iter(value); json_next(&it, NULL, &item);) {
         if (json_kind(item) != JSON_NUMBER || !json_int(item, &id) || id < 0 || id > INT32_MAX)
-            return fail(type, "bad_field", e, "field \"tokens\" must be an array of token ids");
+            return err_set(e, EXIT_DATA, "field \"tokens\" must be an array of token ids");
         ids_add(&r->ids, (int32_t)id);
     }
     return 0;
@@ -88,7 +88,7 @@ static int read_ids(struct run *r, struct str value, const char **type, struct e
 /* Fills r->ids and r->text, one from the other. */
 static int convert(struct run *r, const struct rec *rec, const char **type, struct err *e)
 {
-    const char *wanted = opt.decode ? "tokens" : "text";
+    const char *wanted = opt.decode ? "tokens" : opt.field;
     const struct json_member *m = rec_find(rec, wanted);
     if (!opt.overwrite && rec_find(rec, added())) {
         *type = "reserved_member";
@@ -224,6 +224,8 @@ int main(int argc, char **argv)
         die(EXIT_USAGE, "which tokenizer? give -m DIR");
     if (opt.special && opt.decode)
         die(EXIT_USAGE, "--special is for encoding; with --decode give --skip-special or none");
+    if (opt.field_given && opt.decode)
+        die(EXIT_USAGE, "--field is for encoding; --decode reads tokens");
     if (opt.skip_special && !opt.decode)
         die(EXIT_USAGE, "--skip-special needs --decode");
     if (!(r.t = tokenizer_load(opt.model, &e))) /* missing or damaged: no model to work with */

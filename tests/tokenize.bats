@@ -31,6 +31,16 @@ tokenize_q() {
     [ "$(jq -r .text <<< "${lines[2]}")" = $'user\nHé 👍' ]
 }
 
+@test "tokenize: --field names the member that holds the text" {
+    echo '{"text":"other","prompt":"shipping"}' > in
+    [ "$(tokenize -q -m "$model" --field prompt in | jq -c .tokens)" = "$(echo '{"text":"shipping"}' | tokenize -q -m "$model" | jq -c .tokens)" ]
+    run bash -c "echo '{\"text\":\"a\"}' | tokenize -q -m '$model' --field prompt"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'"type":"missing_field","message":"field \"prompt\" missing"'* ]]
+    run tokenize -m "$model" --field x --decode < /dev/null
+    [ "$status" -eq 64 ]
+}
+
 @test "tokenize: --special adds what the post-processor does" {
     mkdir m
     jq -c '.post_processor = {"type":"BertProcessing","cls":["<|bos|>",1],"sep":["<|im_end|>",3]}' \

@@ -181,3 +181,13 @@ begin_slow() { # begin_slow ARGS...
     run_make run DATA=unified MAX=20
     [ "$(wc -l < "$T/run/unified/results.jsonl")" -eq 20 ]
 }
+
+@test "pipe: the README's two workers behind one tee have ended when gather begins" {
+    awk '/^    shard -n 2 .*\|$/ { on = 1 } on { sub(/^    /, ""); print } /gather part-0/ { on = 0 }' README.md > "$T/workers"
+    grep -q -- '--shard 1' "$T/workers"
+    sed -i "s#\(part-[01].jsonl\)#$T/\1#g; s#> results.jsonl#> $T/results.jsonl#" "$T/workers"
+    run bash -o pipefail "$T/workers"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(wc -l < "$T/results.jsonl")" -eq "$(wc -l < data/unified.jsonl)" ]
+}

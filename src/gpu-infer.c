@@ -80,6 +80,7 @@ static void write_ready(struct run *r)
             e = t->error;
             if (out_flush(&r->out, &t->error) < 0)
                 die_err(&t->error);
+            report_break(&r->report);
             die_err(&e);
         }
         if (out_write(&r->out, t->out.p, t->out.n, &e) < 0)
@@ -97,6 +98,7 @@ static void write_ready(struct run *r)
 static _Noreturn void stop(struct run *r, const struct err *why)
 {
     write_ready(r);
+    report_break(&r->report);
     die_err(why);
 }
 

@@ -481,6 +481,12 @@ gpu-infer: params.n is not supported and left out" ]
     [[ "$output" == *date* ]]
 }
 
+@test "gpu-infer: a message does not stand behind the progress line" {
+    run bash -c "(echo '{\"prompt\":\"a\"}'; sleep 1; echo '{\"prompt\":\"a\"}'; echo bad) | gpu-infer -m '$MODEL' --progress --strict 2>&1 > out"
+    [ "$status" -eq 65 ]
+    [[ "$output" == *" records/s "$'\n'"gpu-infer: <stdin>:3: "* ]]
+}
+
 @test "gpu-infer: help on stdout, the examples of the manual run" {
     run gpu-infer --help
     [ "$status" -eq 0 ]

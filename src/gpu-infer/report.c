@@ -44,6 +44,13 @@ void report_progress(struct report *r)
     fflush(stderr);
 }
 
+void report_break(struct report *r)
+{
+    if (r->line)
+        fputc('\n', stderr);
+    r->line = false;
+}
+
 static void summary(const struct report *r, const struct infer_stats *s, double seconds)
 {
     char skipped[48] = "";

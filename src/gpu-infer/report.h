@@ -20,6 +20,8 @@ void report_begin(struct report *r, const struct engine *g, const struct options
 void report_loaded(struct report *r);
 /* From time to time a line that overwrites itself. */
 void report_progress(struct report *r);
+/* Ends that line, so that a message has one of its own. */
+void report_break(struct report *r);
 /* One line on stderr, and the metrics file. */
 int report_end(struct report *r, struct err *e) MUST_CHECK;
 

@@ -132,7 +132,8 @@ static int take_logits(struct infer *f, struct err *e)
         if (model_logits(f->model, first + (int32_t)i, (int32_t)n, f->logits, e) < 0)
             return -1;
         for (size_t k = 0; k < n; k++)
-            job_logits(f, r->v[i + k].job, f->logits + k * (size_t)f->info.vocab);
+            job_logits(f, r->v[i + k].job, r->v[i + k].target,
+                       f->logits + k * (size_t)f->info.vocab);
     }
     return 0;
 }
@@ -155,8 +156,10 @@ static void finish(struct infer *f,
             .ids = j->ids,
             .logprobs = j->logprobs,
             .n = j->n,
+            .top = j->top,
             .prompt_logprobs = j->prompt_logprobs,
             .choice_logprobs = j->scores,
+            .choice_tokens = j->branch_logprobs,
             .best = j->best,
         };
         done(arg, &j->r, &a);

@@ -9,6 +9,21 @@
 
 #include "model/model.h"
 
+struct sample_bias;
+
+/* What steers one answer while it is made: a constraint, texts that end it.  `allowed` and
+ * `forced` may be NULL.  An answer depends on the guide's own state alone. */
+enum infer_next { INFER_GO_ON, INFER_ENDS };
+struct infer_guide {
+    /* A bit for each id that may come next (a multiple of 64, those behind the vocabulary are
+     * not read); NULL: all may.  Borrowed until the next call of any of the three. */
+    const uint64_t *(*allowed)(void *state);
+    /* Ids that come next for certain: the model is not asked for them.  Borrowed likewise. */
+    int32_t (*forced)(void *state, const int32_t **ids);
+    /* The answer's next id, chosen or forced; none that stands in `stop` comes here. */
+    enum infer_next (*take)(void *state, int32_t id);
+};
+
 struct infer_choice {
     const int32_t *ids; /* the tokens that are scored, end token included where wanted */
     int32_t n;          /* >= 1 */
@@ -16,6 +31,9 @@ struct infer_choice {
 
 /* Lower temperatures would only overflow. */
 #define INFER_GREEDY_BELOW 1e-5
+
+/* The most of top_logprobs. */
+enum { INFER_TOP_MAX = 100 };
 
 /* Everything that a request needs; the arrays stay the caller's until it is finished. */
 struct infer_request {
@@ -26,6 +44,14 @@ struct infer_request {
     double temperature; /* below INFER_GREEDY_BELOW: greedy */
     double top_p;       /* 1: off */
     int32_t top_k;      /* 0: off */
+    double min_p;       /* 0: off */
+    double repetition_penalty, frequency_penalty, presence_penalty; /* 0: off */
+    const struct sample_bias *bias;
+    int32_t n_bias;
+    int32_t top_logprobs;            /* how many of the likeliest ids are told for each token */
+    bool logprobs;                   /* of forced ids too */
+    const struct infer_guide *guide; /* or NULL */
+    void *guide_state;
     /* The draw for output token t is keyed by (seed, source, repetition, sample, t). */
     uint64_t seed, source, repetition, sample;
     const int32_t *stop; /* ids that end the answer */
@@ -37,15 +63,26 @@ struct infer_request {
     void *owner; /* the caller's */
 };
 
-enum infer_finish { INFER_STOP, INFER_LENGTH, INFER_CHOICE };
+/* INFER_GUIDE: the guide ended it, or (INFER_STUCK) allowed nothing. */
+enum infer_finish { INFER_STOP, INFER_LENGTH, INFER_CHOICE, INFER_GUIDE, INFER_STUCK };
+
+/* One of the likeliest ids at a place. */
+struct infer_top {
+    int32_t id;
+    float logprob;
+};
 
 struct infer_answer {
     enum infer_finish finish;
-    const int32_t *ids;    /* generated; with INFER_STOP the last one is the id that ended it */
-    const float *logprobs; /* of ids, before temperature and filters */
+    const int32_t *ids; /* generated; with INFER_STOP the last one is the id that ended it */
+    /* Of ids, as the model gives them, before a constraint, penalties and filters.  0 for
+     * forced ones where they were not asked for. */
+    const float *logprobs;
     int32_t n;
+    const struct infer_top *top;   /* [n, top_logprobs], likeliest first, or NULL */
     const float *prompt_logprobs;  /* n_prompt - 1 of them, or NULL */
     const double *choice_logprobs; /* n_choices of them, or NULL */
+    const float *choice_tokens;    /* of the choices' tokens, end to end, or NULL */
     int32_t best;                  /* index of the best choice, the first among equals */
 };
 

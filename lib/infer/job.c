@@ -1,6 +1,7 @@
 /* job.c - one request's life: pages, prompt in chunks, answer token by token. */
 #include "infer/sched.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@ static int32_t pages_for(int32_t tokens)
     return (tokens + KV_PAGE - 1) / KV_PAGE;
 }
 
-static bool is_greedy(const struct infer_request *r)
+static bool wants_logprobs(const struct infer_request *r)
 {
-    return r->temperature < INFER_GREEDY_BELOW;
+    return r->logprobs || r->top_logprobs;
 }
 
 static int32_t answer_limit(const struct infer *f, const struct infer_request *r)
@@ -51,6 +52,11 @@ int job_check(const struct infer *f, const struct infer_request *r, struct err *
             (int)r->n_prompt, (int)more, (int)f->info.context);
     if (check_ids(f, r->prompt, r->n_prompt, "the prompt", e) < 0)
         return -1;
+    for (int32_t i = 0; i < r->n_bias; i++)
+        if (check_ids(f, &r->bias[i].id, 1, "the bias", e) < 0)
+            return -1;
+    if (r->top_logprobs < 0 || r->top_logprobs > INFER_TOP_MAX)
+        return err_set(e, EXIT_DATA, "at most %d of the likeliest ids are told", INFER_TOP_MAX);
     for (int32_t i = 0; i < r->n_choices; i++) {
         if (r->choices[i].n < 1)
             return err_set(e, EXIT_DATA, "a choice has no tokens");
@@ -66,6 +72,51 @@ int job_check(const struct infer *f, const struct infer_request *r, struct err *
     return 0;
 }
 
+/* ---- the answer grows ---------------------------------------------------------- */
+
+static bool is_stop(const struct infer_request *r, int32_t id)
+{
+    for (int32_t i = 0; i < r->n_stop; i++)
+        if (r->stop[i] == id)
+            return true;
+    return false;
+}
+
+/* One more token; what the guide says of it. */
+static void put(struct infer *f, struct job *j, int32_t id)
+{
+    const struct infer_guide *g = j->r.guide;
+    j->ids[j->n++] = id;
+    f->stats.generated_tokens++;
+    if (is_stop(&j->r, id)) {
+        j->finish = INFER_STOP;
+        j->complete = true;
+    } else if (g && g->take(j->r.guide_state, id) == INFER_ENDS) {
+        j->finish = INFER_GUIDE;
+        j->complete = true;
+    } else if (j->n == j->limit) {
+        j->complete = true;
+    }
+}
+
+/* What follows for certain. */
+static void take_forced(struct infer *f, struct job *j)
+{
+    const struct infer_guide *g = j->r.guide;
+    const int32_t *ids;
+    if (!g || !g->forced || j->complete)
+        return;
+    int32_t n = g->forced(j->r.guide_state, &ids), room = j->limit - j->n;
+    if (n < 1)
+        return;
+    n = n < room ? n : room;
+    int32_t *copy = xmalloc_n((size_t)n, sizeof *copy);
+    memcpy(copy, ids, (size_t)n * sizeof *copy);
+    for (int32_t i = 0; i < n && !j->complete; i++)
+        put(f, j, copy[i]);
+    free(copy);
+}
+
 /* ---- beginning and end ------------------------------------------------------ */
 
 struct job *job_new(struct infer *f, const struct infer_request *r)
@@ -76,6 +127,10 @@ struct job *job_new(struct infer *f, const struct infer_request *r)
     j->finish = r->n_choices ? INFER_CHOICE : INFER_LENGTH;
     j->ids = xcalloc((size_t)j->limit, sizeof *j->ids);
     j->logprobs = xcalloc((size_t)j->limit, sizeof *j->logprobs);
+    if (r->top_logprobs)
+        j->top = xcalloc((size_t)j->limit, (size_t)r->top_logprobs * sizeof *j->top);
+    if (j->limit && !r->n_choices)
+        take_forced(f, j);
     if (r->prompt_logprobs)
         j->prompt_logprobs = xcalloc((size_t)r->n_prompt, sizeof *j->prompt_logprobs);
     if (r->n_choices)
@@ -89,6 +144,7 @@ void job_free(struct infer *f, struct job *j)
     seq_release(&j->seq, &f->pages);
     free(j->ids);
     free(j->logprobs);
+    free(j->top);
     free(j->prompt_logprobs);
     free(j);
 }
@@ -129,10 +185,19 @@ bool job_start(struct infer *f, struct job *j)
 
 /* ---- into a forward --------------------------------------------------------- */
 
-static void plan_next_row(struct infer *f, struct job *j, int32_t token)
+/* The row of a token that stands before the answer's token `index`: where that is known, as it
+ * is when the guide forced it, only its log-probability may be wanted. */
+static void plan_answer_row(struct infer *f, struct job *j, int32_t token, int32_t index)
 {
-    bool best = !j->r.n_choices && is_greedy(&j->r);
-    plan_row(&f->plan, best ? ROW_BEST : ROW_LOGITS, (struct row){.token = token, .job = j});
+    const struct infer_request *r = &j->r;
+    struct row row = {.token = token, .job = j, .target = index};
+    if (index == j->n || r->top_logprobs) {
+        plan_row(&f->plan, choose_wants_best(r) ? ROW_BEST : ROW_LOGITS, row);
+    } else if (r->logprobs) {
+        row.target = j->ids[index];
+        row.to = &j->logprobs[index];
+        plan_row(&f->plan, ROW_LOGPROB, row);
+    }
 }
 
 /* Only the last token's row is read, unless the prompt's own log-probabilities are wanted: then
@@ -144,7 +209,7 @@ void job_plan_prompt(struct infer *f, struct job *j)
         return;
     int32_t left = j->r.n_prompt - j->seq.done;
     int32_t n = left < plan_room(p) ? left : plan_room(p);
-    bool wants_next = j->r.n_choices || j->limit;
+    bool wants_next = (j->r.n_choices || j->limit) && !(j->complete && !wants_logprobs(&j->r));
     if (j->r.prompt_logprobs && n > plan_rows_room(p))
         n = plan_rows_room(p);
     else if (n == left && wants_next && plan_rows_room(p) < 1)
@@ -161,55 +226,63 @@ void job_plan_prompt(struct infer *f, struct job *j)
                                   .target = j->r.prompt[start + i + 1],
                                   .to = j->prompt_logprobs + start + i});
     if (n == left && wants_next)
-        plan_next_row(f, j, first + n - 1);
+        plan_answer_row(f, j, first + n - 1, 0);
 }
 
+/* The answer's last token, and those before it that were forced. */
 void job_plan_answer(struct infer *f, struct job *j)
 {
-    if (plan_room(&f->plan) < 1 || plan_rows_room(&f->plan) < 1)
+    struct plan *p = &f->plan;
+    int32_t start = j->seq.done - j->r.n_prompt;
+    int32_t n = j->n - j->complete - start;
+    n = n < plan_room(p) ? n : plan_room(p);
+    n = n < plan_rows_room(p) ? n : plan_rows_room(p);
+    if (n < 1)
         return;
-    plan_next_row(f, j, plan_tokens(&f->plan, &j->seq, &j->ids[j->n - 1], 1));
+    int32_t first = plan_tokens(p, &j->seq, j->ids + start, n);
+    for (int32_t i = 0; i < n; i++)
+        plan_answer_row(f, j, first + i, start + i + 1);
 }
 
 /* ---- out of a forward ------------------------------------------------------- */
 
-static bool is_stop(const struct infer_request *r, int32_t id)
-{
-    for (int32_t i = 0; i < r->n_stop; i++)
-        if (r->stop[i] == id)
-            return true;
-    return false;
-}
-
 void job_take(struct infer *f, struct job *j, int32_t id, float logprob)
 {
-    j->ids[j->n] = id;
-    j->logprobs[j->n++] = logprob;
-    f->stats.generated_tokens++;
-    j->state = JOB_ANSWER;
-    if (is_stop(&j->r, id)) {
-        j->finish = INFER_STOP;
-        j->state = JOB_DONE;
-    } else if (j->n == j->limit) {
-        j->state = JOB_DONE;
-    }
+    int32_t index = j->n;
+    j->logprobs[index] = logprob;
+    put(f, j, id);
+    take_forced(f, j);
+    /* The log-probabilities of forced tokens are still to come. */
+    bool more = wants_logprobs(&j->r) && j->n > index + 1;
+    j->state = j->complete && !more ? JOB_DONE : JOB_ANSWER;
 }
 
-void job_logits(struct infer *f, struct job *j, const float *logits)
+void job_logits(struct infer *f, struct job *j, int32_t index, const float *logits)
 {
-    const struct infer_request *r = &j->r;
-    int32_t vocab = f->info.vocab;
-    if (r->n_choices) {
+    if (j->r.n_choices) {
         labels_first(f, j, logits);
         return;
     }
-    double lse = logits_lse(logits, vocab);
-    struct sample_key key = {r->seed, r->source, r->repetition, r->sample, (uint64_t)j->n};
-    struct sampling s = {r->temperature, r->top_p, r->top_k};
-    memcpy(f->filtered, logits, (size_t)vocab * sizeof *logits);
-    sample_filter(f->sampling, &s, f->filtered, vocab);
-    int32_t id = sample_pick(f->filtered, vocab, sample_uniform(&key));
-    job_take(f, j, id, (float)((double)logits[id] - lse));
+    double lse = logits_lse(logits, f->info.vocab);
+    bool next = index == j->n;
+    int32_t id = next ? choose(f, j, logits) : j->ids[index];
+    if (isnan(lse)) { /* told by its log-probability */
+        j->complete = true;
+        j->state = JOB_DONE;
+        j->ids[j->n] = 0;
+        j->logprobs[next ? j->n++ : index] = NAN;
+        return;
+    }
+    if (id < 0) {
+        j->finish = INFER_STUCK;
+        j->state = JOB_DONE;
+        return;
+    }
+    if (j->r.top_logprobs)
+        choose_top(f, j, index, logits, lse);
+    j->logprobs[index] = (float)((double)logits[id] - lse);
+    if (next)
+        job_take(f, j, id, j->logprobs[index]);
 }
 
 void job_settle(struct infer *f, struct job *j)
@@ -218,5 +291,7 @@ void job_settle(struct infer *f, struct job *j)
     if (j->state == JOB_LABELS)
         labels_settle(f, j);
     else if (j->state == JOB_PROMPT && j->seq.done == j->r.n_prompt)
-        j->state = JOB_DONE; /* nothing was to be generated */
+        j->state = j->n && !(j->complete && !wants_logprobs(&j->r)) ? JOB_ANSWER : JOB_DONE;
+    if (j->state == JOB_ANSWER && j->complete && j->seq.done >= j->r.n_prompt + j->n - 1)
+        j->state = JOB_DONE; /* what was forced has its log-probabilities */
 }

@@ -23,7 +23,7 @@ void seq_release(struct seq *s, struct pages *p);
 /* What is wanted of a row. */
 enum row_kind {
     ROW_BEST,    /* the likeliest id and its log-probability */
-    ROW_LOGITS,  /* all logits */
+    ROW_LOGITS,  /* all logits; target: the answer's token that they are for */
     ROW_LOGPROB, /* the log-probability of `target`, put in *to */
     ROW_KINDS,
 };

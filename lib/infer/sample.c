@@ -1,4 +1,4 @@
-/* sample.c - temperature, top-k, top-p, and draws that depend on their key alone. */
+/* sample.c - penalties, filters, and draws that depend on their key alone. */
 #include "infer/sample.h"
 
 #include "base/error.h"
@@ -14,6 +14,7 @@ struct candidate {
 struct sample_work {
     float *heap;
     struct candidate *candidates;
+    int32_t *seen; /* [n], all 0 between calls */
 };
 
 struct sample_work *sample_work_new(int32_t n)
@@ -21,6 +22,7 @@ struct sample_work *sample_work_new(int32_t n)
     struct sample_work *w = xcalloc(1, sizeof *w);
     w->heap = xcalloc((size_t)n, sizeof *w->heap);
     w->candidates = xcalloc((size_t)n, sizeof *w->candidates);
+    w->seen = xcalloc((size_t)n, sizeof *w->seen);
     return w;
 }
 
@@ -30,6 +32,7 @@ void sample_work_free(struct sample_work *w)
         return;
     free(w->heap);
     free(w->candidates);
+    free(w->seen);
     free(w);
 }
 
@@ -41,6 +44,70 @@ static float largest(const float *logits, int32_t n)
             max = logits[i];
     return max;
 }
+
+/* ---- before the filters -------------------------------------------------------- */
+
+static void penalise_repeated(int32_t *seen, double penalty, const int32_t *ids, int32_t n,
+                              float *logits)
+{
+    for (int32_t i = 0; i < n; i++) {
+        float *l = &logits[ids[i]];
+        if (!seen[ids[i]]++)
+            *l = *l < 0 ? *l * (float)penalty : *l / (float)penalty;
+    }
+}
+
+static void forget(int32_t *seen, const int32_t *ids, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        seen[ids[i]] = 0;
+}
+
+void sample_penalise(struct sample_work *w, const struct sample_penalties *p,
+                     const int32_t *prompt, int32_t n_prompt, const int32_t *answer,
+                     int32_t n_answer, float *logits)
+{
+    if (p->repetition > 0 && p->repetition != 1) {
+        penalise_repeated(w->seen, p->repetition, prompt, n_prompt, logits);
+        penalise_repeated(w->seen, p->repetition, answer, n_answer, logits);
+        forget(w->seen, prompt, n_prompt);
+        forget(w->seen, answer, n_answer);
+    }
+    if (p->frequency == 0 && p->presence == 0)
+        return;
+    for (int32_t i = 0; i < n_answer; i++)
+        w->seen[answer[i]]++;
+    for (int32_t i = 0; i < n_answer; i++) {
+        int32_t id = answer[i], count = w->seen[id];
+        if (count)
+            logits[id] -= (float)(p->frequency * count + p->presence);
+        w->seen[id] = 0;
+    }
+}
+
+void sample_mask(const uint64_t *allowed, float *logits, int32_t n)
+{
+    for (int32_t i = 0; i < n; i += 64) {
+        uint64_t bits = allowed[i / 64];
+        int32_t end = n - i < 64 ? n - i : 64;
+        if (bits == UINT64_MAX)
+            continue;
+        for (int32_t k = 0; k < end; k++)
+            if (!(bits >> k & 1))
+                logits[i + k] = -INFINITY;
+    }
+}
+
+int32_t sample_best(const float *logits, int32_t n)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return best;
+}
+
+/* ---- filters -------------------------------------------------------------------- */
 
 /* Lets the root of a heap with the least on top sink to its place. */
 static void sink(float *heap, int32_t n)
@@ -102,6 +169,14 @@ static void keep_top_p(struct candidate *c, double top_p, float *logits, int32_t
     }
 }
 
+static void keep_min_p(double min_p, float *logits, int32_t n)
+{
+    double max = (double)largest(logits, n);
+    for (int32_t i = 0; i < n; i++)
+        if (exp((double)logits[i] - max) < min_p)
+            logits[i] = -INFINITY;
+}
+
 void sample_filter(struct sample_work *w, const struct sampling *s, float *logits, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
@@ -114,7 +189,35 @@ void sample_filter(struct sample_work *w, const struct sampling *s, float *logit
     }
     if (s->top_p < 1)
         keep_top_p(w->candidates, s->top_p, logits, n);
+    if (s->min_p > 0)
+        keep_min_p(s->min_p, logits, n);
 }
+
+/* Likeliest first; the lower id among equals. */
+static int by_rank(const void *a, const void *b)
+{
+    return -by_probability(a, b);
+}
+
+int32_t sample_top(struct sample_work *w, const float *logits, int32_t n, int32_t k,
+                   int32_t *ids)
+{
+    int32_t count = 0;
+    if (k > n)
+        k = n;
+    if (k < 1)
+        return 0;
+    float least = kth_largest(w->heap, logits, n, k);
+    for (int32_t i = 0; i < n; i++)
+        if (logits[i] >= least)
+            w->candidates[count++] = (struct candidate){(double)logits[i], i};
+    qsort(w->candidates, (size_t)count, sizeof *w->candidates, by_rank);
+    for (int32_t i = 0; i < k && i < count; i++)
+        ids[i] = w->candidates[i].id;
+    return k < count ? k : count;
+}
+
+/* ---- draws ---------------------------------------------------------------------- */
 
 int32_t sample_pick(const float *logits, int32_t n, double u)
 {

@@ -37,7 +37,9 @@ struct job {
     enum infer_finish finish;
     int32_t *ids;
     float *logprobs;
-    int32_t n;
+    struct infer_top *top; /* [limit, top_logprobs] */
+    int32_t n;             /* known so far; those that are forced may not have been computed */
+    bool complete;         /* no more will come */
     float *prompt_logprobs;
 
     /* labels */
@@ -81,10 +83,20 @@ void job_plan_prompt(struct infer *f, struct job *j);
 void job_plan_answer(struct infer *f, struct job *j);
 /* The next token of the answer has been chosen. */
 void job_take(struct infer *f, struct job *j, int32_t id, float logprob);
-/* The next token's logits are there: draws, or scores the labels' first tokens. */
-void job_logits(struct infer *f, struct job *j, const float *logits);
+/* The logits for the answer's token `index` are there: draws it where it is the next, or scores
+ * the labels' first tokens. */
+void job_logits(struct infer *f, struct job *j, int32_t index, const float *logits);
 /* After a forward: what it completed. */
 void job_settle(struct infer *f, struct job *j);
+
+/* ---- choose.c: the next id of an answer ---- */
+
+/* The likeliest id is all that the request wants of a row. */
+bool choose_wants_best(const struct infer_request *r);
+/* The next id; -1 where the guide allows none. */
+int32_t choose(struct infer *f, struct job *j, const float *logits);
+/* Notes the likeliest ids at a place of the answer. */
+void choose_top(struct infer *f, struct job *j, int32_t index, const float *logits, double lse);
 
 /* ---- share.c: pages taken over from others, and left to them ---- */
 

@@ -3,6 +3,44 @@
  */
 #include "stand_in.h"
 
+/* ---- a guide ------------------------------------------------------------------- */
+
+/* Allows two ids of three, other ones from token to token; behind every id that 5 divides it
+ * forces two or three; ends after a number of ids. */
+struct guide {
+    int32_t taken, last, ends;
+    uint64_t allowed;
+    int32_t forced[3];
+};
+
+static const uint64_t *guide_allowed(void *state)
+{
+    struct guide *g = state;
+    g->allowed = 0;
+    for (int i = 0; i < VOCAB; i++)
+        if ((i + g->taken) % 3)
+            g->allowed |= UINT64_C(1) << i;
+    return &g->allowed;
+}
+
+static int32_t guide_forced(void *state, const int32_t **ids)
+{
+    struct guide *g = state;
+    for (int i = 0; i < 3; i++)
+        g->forced[i] = (g->last + 1 + i * 6) % VOCAB;
+    *ids = g->forced;
+    return g->last % 5 ? 0 : 2 + g->last % 2;
+}
+
+static enum infer_next guide_take(void *state, int32_t id)
+{
+    struct guide *g = state;
+    g->last = id;
+    return ++g->taken == g->ends ? INFER_ENDS : INFER_GO_ON;
+}
+
+static const struct infer_guide guide = {guide_allowed, guide_forced, guide_take};
+
 /* ---- requests ------------------------------------------------------------------ */
 
 enum { REQUESTS = 33, LONGEST = 90 };
@@ -12,7 +50,16 @@ static int32_t labels[CHOICES][LONGEST];
 static struct infer_choice choices[CHOICES];
 static const int32_t stop_ids[] = {7, 11};
 static struct infer_request requests[REQUESTS];
+static struct guide guides[REQUESTS];
+static const struct sample_bias bias[] = {{3, 2.5f}, {4, -100}};
 static struct expected expected[REQUESTS];
+
+/* Some begin with what is forced, some end there. */
+static void reset_guide(const struct infer_request *r)
+{
+    int i = (int)r->source;
+    guides[i] = (struct guide){.last = i % 2 ? 1 : 10 * i, .ends = 1 + i * 5 % 31};
+}
 
 /* Lengths around the edges of a page and of the context, every kind of answer, the prompt's own
  * log-probabilities with some of each. */
@@ -53,6 +100,21 @@ static void make_requests(void)
         }
         if (i == 6)
             r->max_tokens = 0;
+        if (i % 7 == 3 || i % 7 == 4) {
+            r->repetition_penalty = 1.3;
+            r->frequency_penalty = .2;
+            r->presence_penalty = -.1;
+            r->bias = bias;
+            r->n_bias = 2;
+            r->min_p = .05;
+        }
+        if (i % 3 != 1 && i % 4) {
+            r->guide = &guide;
+            r->guide_state = &guides[i];
+            r->logprobs = i % 2;
+        }
+        r->top_logprobs = i % 8 == 2 ? 3 : 0;
+        reset_guide(r);
         expect(r, &expected[i]);
     }
 }
@@ -68,6 +130,7 @@ static void run(const struct infer_config *c, int32_t pages, bool reversed)
     while (next < REQUESTS || infer_in_flight(f)) {
         while (next < REQUESTS && infer_has_room(f)) {
             int i = reversed ? REQUESTS - 1 - next : next;
+            reset_guide(&requests[i]);
             if (infer_add(f, &requests[i], &e) < 0)
                 CHECK_MSG(false, "request %d: %s", i, e.text);
             next++;

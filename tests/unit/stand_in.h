@@ -180,16 +180,49 @@ static void expect_choices(const struct infer_request *r, uint64_t h, struct exp
     }
 }
 
-static int32_t draw(const struct infer_request *r, uint64_t h, int32_t token)
+/* The next id, step by step as infer.h states them. */
+static int32_t choose_next(const struct infer_request *r, uint64_t h, const struct expected *x)
 {
     float l[VOCAB];
     struct sample_work *w = sample_work_new(VOCAB);
+    const uint64_t *allowed = r->guide ? r->guide->allowed(r->guide_state) : NULL;
+    const struct sample_penalties p = {r->repetition_penalty, r->frequency_penalty,
+                                       r->presence_penalty};
     logits_of(h, l);
-    sample_filter(w, &(struct sampling){r->temperature, r->top_p, r->top_k}, l, VOCAB);
+    if (allowed)
+        sample_mask(allowed, l, VOCAB);
+    for (int32_t i = 0; i < r->n_bias; i++)
+        l[r->bias[i].id] += r->bias[i].bias;
+    sample_penalise(w, &p, r->prompt, r->n_prompt, x->ids, x->n, l);
+    int32_t id = sample_best(l, VOCAB);
+    if (r->temperature > 0) {
+        sample_filter(w, &(struct sampling){r->temperature, r->top_p, r->top_k, r->min_p}, l,
+                      VOCAB);
+        id = sample_pick(l, VOCAB,
+                         sample_uniform(&(struct sample_key){r->seed, r->source, r->repetition,
+                                                             r->sample, (uint64_t)x->n}));
+    }
     sample_work_free(w);
-    return sample_pick(l, VOCAB,
-                       sample_uniform(&(struct sample_key){r->seed, r->source, r->repetition,
-                                                           r->sample, (uint64_t)token}));
+    return id;
+}
+
+/* Adds an id; true where it is the last. */
+static bool expect_id(const struct infer_request *r, uint64_t *h, int32_t id,
+                      struct expected *x)
+{
+    x->logprobs[x->n] = logprob_of(*h, id);
+    x->ids[x->n++] = id;
+    *h = history(*h, r->adapter, id);
+    for (int32_t s = 0; s < r->n_stop; s++)
+        if (id == r->stop[s]) {
+            x->finish = INFER_STOP;
+            return true;
+        }
+    if (r->guide && r->guide->take(r->guide_state, id) == INFER_ENDS) {
+        x->finish = INFER_GUIDE;
+        return true;
+    }
+    return x->n == r->max_tokens || r->n_prompt + x->n == CONTEXT;
 }
 
 static void expect(const struct infer_request *r, struct expected *x)
@@ -206,16 +239,14 @@ static void expect(const struct infer_request *r, struct expected *x)
         expect_choices(r, h, x);
         return;
     }
-    while (x->n < r->max_tokens && r->n_prompt + x->n < CONTEXT) {
-        int32_t id = r->temperature > 0 ? draw(r, h, x->n) : best_of(h);
-        x->logprobs[x->n] = logprob_of(h, id);
-        x->ids[x->n++] = id;
-        h = history(h, r->adapter, id);
-        for (int32_t s = 0; s < r->n_stop; s++)
-            if (id == r->stop[s]) {
-                x->finish = INFER_STOP;
-                return;
-            }
+    bool ends = !r->max_tokens || r->n_prompt == CONTEXT;
+    while (!ends) {
+        const int32_t *forced;
+        int32_t n = r->guide ? r->guide->forced(r->guide_state, &forced) : 0;
+        for (int32_t i = 0; i < n && !ends; i++)
+            ends = expect_id(r, &h, forced[i], x);
+        if (!ends)
+            ends = expect_id(r, &h, choose_next(r, h, x), x);
     }
 }
 
@@ -229,7 +260,14 @@ static void check_answer(void *arg, const struct infer_request *r, const struct 
     CHECK_MSG(a->finish == x->finish && a->n == x->n, "request %d", i);
     if (a->n == x->n) {
         CHECK(memcmp(a->ids, x->ids, (size_t)a->n * sizeof *a->ids) == 0);
-        CHECK(memcmp(a->logprobs, x->logprobs, (size_t)a->n * sizeof *a->logprobs) == 0);
+        for (int32_t t = 0; t < a->n; t++)
+            if (a->logprobs[t] != 0 || r->logprobs || r->top_logprobs || !r->guide)
+                CHECK(a->logprobs[t] == x->logprobs[t]);
+        for (int32_t t = 0; r->top_logprobs && t < a->n; t++) {
+            const struct infer_top *top = a->top + (ptrdiff_t)t * r->top_logprobs;
+            CHECK(top[0].logprob >= top[1].logprob && top[0].logprob >= a->logprobs[t]);
+            CHECK(top[0].id != a->ids[t] || top[0].logprob == a->logprobs[t]);
+        }
     }
     CHECK(!a->prompt_logprobs == !r->prompt_logprobs);
     if (a->prompt_logprobs)

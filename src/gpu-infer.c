@@ -107,7 +107,7 @@ static _Noreturn void stop(struct run *r, const struct err *why)
 static void done(void *arg, const struct infer_request *q, const struct infer_answer *a)
 {
     struct run *r = arg;
-    answer_write(q->owner, &r->engine, r->work, a);
+    answer_write(q, &r->engine, r->work, a);
 }
 
 static void ask(struct run *r, struct task *t)
@@ -129,6 +129,7 @@ static void ask(struct run *r, struct task *t)
         .n_stop = p->ignore_eos ? 0 : r->engine.eos.n,
         .choices = t->choices,
         .n_choices = (int32_t)t->n_choices,
+        .choices_mean = r->o.choices_mean,
         .prompt_logprobs = p->prompt_logprobs,
         .owner = t,
     };

@@ -77,6 +77,25 @@ type_of() { # the error type of the record that is given
         cmp - <(jq -c '[.response.scores[].logprob]' text)
 }
 
+@test "gpu-infer: labels by log-probability per token" {
+    chats 4 | jq -c '.params = {choices: [[69,414,292,3],[370,535],[69,414,292],[69]]}' > in
+    infer < in > sum
+    infer --choices-mean < in > mean
+    cmp <(jq -c '[.response.scores[].logprob]' sum) <(jq -c '[.response.scores[].logprob]' mean)
+    jq -e '[.response.scores[].logprob] as [$a, $b, $c, $d] | [$a / 4, $b / 2, $c / 3, $d] as $m |
+        ($m | map(exp) | add) as $all | [.response.scores[].prob] as $p |
+        ([range(4) | $p[.] - ($m[.] | exp) / $all | fabs] | max < 1e-6) and
+        .response.label == (.params.choices[$m | index(max)])' mean
+}
+
+@test "gpu-infer: many labels are one trie: each scored as it is alone" {
+    chats 2 | jq -c '.params = {choices: [range(90) | "case \(. % 9) of kind \(.)"]}' > in
+    infer < in > many
+    infer --batch-tokens 40 --kv-memory 400K < in | cmp - many
+    infer --batch-tokens 1 --max-requests 1 --prefix-cache off < in | cmp - many
+    [ "$(jq -s '[.[].response.scores | length] | add' many)" -eq 180 ]
+}
+
 @test "gpu-infer: labels behind a prompt of token ids are scored as behind its text" {
     text='<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n'
     tokenize -q -m "$MODEL" <<< "{\"text\":\"$text\"}" | jq -c .tokens > tokens

@@ -241,7 +241,8 @@ struct dev_ops {
     void (*qk_norm_rope)(struct dev *d, const struct tensor *q, const struct tensor *k,
                          const struct rope_args *a);
 
-    /* Puts k, v [T, G*D] at their positions' slots. */
+    /* Puts k, v [T, G*D] at their positions' slots.  Here a token may stand in no span, or in
+     * several. */
     void (*kv_write)(struct dev *d, struct kv *kv, int32_t layer, const struct tensor *k,
                      const struct tensor *v, const struct spans *s);
 

@@ -59,6 +59,7 @@ struct infer_request {
     /* Labels by scoring: nothing is generated.  All choices stand behind the same prompt. */
     const struct infer_choice *choices;
     int32_t n_choices;
+    bool choices_mean; /* the best is that of the largest mean log-probability of a token */
     bool prompt_logprobs;
     void *owner; /* the caller's */
 };

@@ -32,6 +32,7 @@ void plan_release(struct plan *p)
     free(p->ids);
     free(p->pos);
     free(p->spans);
+    free(p->copies);
     free(p->adapters);
     free(p->pages);
     free(p->row_tokens);
@@ -43,30 +44,46 @@ void plan_release(struct plan *p)
 void plan_clear(struct plan *p)
 {
     p->tokens = p->n_rows = 0;
-    p->n_spans = p->n_pages = 0;
+    p->n_spans = p->n_copies = p->n_pages = 0;
     for (int k = 0; k < ROW_KINDS; k++)
         p->rows[k].n = 0;
+}
+
+/* The sequence's first pages, put at the end; the index of the first. */
+static int32_t add_pages(struct plan *p, const struct seq *s, int32_t tokens)
+{
+    size_t used = (size_t)((tokens - 1) / KV_PAGE + 1), at = p->n_pages;
+    if (used > (size_t)s->n_pages)
+        BUG("%d tokens do not fit their pages", (int)tokens);
+    GROW(p->pages, p->cap_pages, at + used);
+    memcpy(p->pages + at, s->pages, used * sizeof *p->pages);
+    p->n_pages += used;
+    return (int32_t)at;
 }
 
 int32_t plan_tokens(struct plan *p, struct seq *s, const int32_t *ids, int32_t n)
 {
     int32_t first = p->tokens;
-    size_t used = (size_t)((s->done + n - 1) / KV_PAGE + 1);
-    if (n < 1 || n > plan_room(p) || used > (size_t)s->n_pages)
-        BUG("%d tokens do not fit a forward or their pages", (int)n);
+    if (n < 1 || n > plan_room(p))
+        BUG("%d tokens do not fit a forward", (int)n);
     memcpy(p->ids + first, ids, (size_t)n * sizeof *ids);
     for (int32_t i = 0; i < n; i++)
         p->pos[first + i] = s->done + i;
     GROW(p->spans, p->cap_spans, p->n_spans + 1);
     GROW(p->adapters, p->cap_adapters, p->n_spans + 1);
     p->adapters[p->n_spans] = s->adapter;
-    p->spans[p->n_spans++] = (struct span){first, n, s->done, (int32_t)p->n_pages};
-    GROW(p->pages, p->cap_pages, p->n_pages + used);
-    memcpy(p->pages + p->n_pages, s->pages, used * sizeof *p->pages);
-    p->n_pages += used;
+    p->spans[p->n_spans++] = (struct span){first, n, s->done, add_pages(p, s, s->done + n)};
     p->tokens += n;
     s->done += n;
     return first;
+}
+
+void plan_copy(struct plan *p, const struct seq *s, int32_t first, int32_t start, int32_t n)
+{
+    if (n < 1 || first + n > p->tokens || plan_copies_room(p) < 1)
+        BUG("a copy of %d tokens", (int)n);
+    GROW(p->copies, p->cap_copies, p->n_copies + 1);
+    p->copies[p->n_copies++] = (struct span){first, n, start, add_pages(p, s, start + n)};
 }
 
 void plan_row(struct plan *p, enum row_kind kind, struct row row)
@@ -101,6 +118,8 @@ struct batch plan_batch(struct plan *p)
         .n_spans = (int32_t)p->n_spans,
         .pages = p->pages,
         .n_pages = (int32_t)p->n_pages,
+        .copies = p->copies,
+        .n_copies = (int32_t)p->n_copies,
         .adapters = p->adapters,
         .rows = p->row_tokens,
         .n_rows = n,

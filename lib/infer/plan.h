@@ -46,10 +46,10 @@ struct plan {
     int32_t max_tokens, max_rows; /* of one forward */
     int32_t tokens, n_rows;
     int32_t *ids, *pos; /* [max_tokens] */
-    struct span *spans;
+    struct span *spans, *copies;
     int32_t *adapters; /* of the spans */
     int32_t *pages;
-    size_t n_spans, cap_spans, cap_adapters, n_pages, cap_pages;
+    size_t n_spans, cap_spans, cap_adapters, n_copies, cap_copies, n_pages, cap_pages;
     struct rows rows[ROW_KINDS];
     int32_t *row_tokens; /* [max_rows]: the rows of all kinds, one kind after the other */
 };
@@ -71,6 +71,14 @@ static inline int32_t plan_rows_room(const struct plan *p)
 /* Adds the sequence's next n tokens, whose ids are given, and counts them as done; returns the
  * index of the first in the forward. */
 int32_t plan_tokens(struct plan *p, struct seq *s, const int32_t *ids, int32_t n);
+/* Copies that still fit. */
+static inline int32_t plan_copies_room(const struct plan *p)
+{
+    return p->max_tokens - (int32_t)p->n_copies;
+}
+/* The keys and values of tokens first .. first+n-1 of the forward also go to this sequence, at
+ * positions start onwards. */
+void plan_copy(struct plan *p, const struct seq *s, int32_t first, int32_t start, int32_t n);
 void plan_row(struct plan *p, enum row_kind kind, struct row row);
 
 /* The index of the first row of a kind among the forward's rows. */

@@ -7,11 +7,15 @@
 #include "infer/plan.h"
 #include "infer/sample.h"
 
-/* A label behind the prompt: it shares the prompt's full pages, has a copy of the last partial
- * one, and gives its pages back when it has been scored. */
+/* A label behind the prompt, as a path of the labels' trie.  It computes what the labels before
+ * it in the order of their ids do not have, and its keys and values go to the later ones too.
+ * It shares the prompt's full pages, has a copy of the last partial one, and gives its pages
+ * back when its tokens are computed. */
 struct branch {
-    enum { BRANCH_WAITING, BRANCH_RUNNING, BRANCH_DONE } state;
-    struct seq seq;
+    int32_t choice;
+    int32_t same;    /* leading tokens that are those of the branch before */
+    int32_t next;    /* token to be computed; the label's last one is only predicted */
+    struct seq seq;  /* while it has pages */
     int32_t own;     /* pages that are not the prompt's */
     float *logprobs; /* [choice.n] */
 };
@@ -43,10 +47,12 @@ struct job {
     float *prompt_logprobs;
 
     /* labels */
-    struct branch *branches; /* [n_choices] */
+    struct branch *branches; /* [n_choices], in the order of their ids */
     float *branch_logprobs;  /* of all branches, end to end */
     double *scores;          /* [n_choices] */
-    int32_t branches_left, best;
+    int32_t group,
+        waiting; /* branches from group on have pages, those from waiting on not yet */
+    int32_t best;
     int32_t promise;  /* pages that the largest branch needs, promised to this job … */
     int32_t promised; /* … and not in use by a branch now */
 };

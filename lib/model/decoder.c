@@ -3,13 +3,22 @@
 
 #include <stdlib.h>
 
+/* What the steps of one forward share. */
+struct forward {
+    struct model *m;
+    struct spans spans, copies;
+    int64_t T;
+    const struct tensor *pending; /* a half layer's result, not yet added to the residual */
+};
+
 /* ---- a batch ---------------------------------------------------------------- */
 
 /* Ids and places may come from far; a wrong one is a bug of ours that must not reach memory. */
 static void check_batch(const struct model *m, const struct batch *b)
 {
     if (b->tokens < 1 || b->tokens > m->config.batch_tokens || b->n_rows < 0 ||
-        b->n_rows > m->config.head_rows || b->n_pages > m->pages_max)
+        b->n_rows > m->config.head_rows || b->n_pages > m->pages_max ||
+        b->n_copies > m->config.batch_tokens)
         BUG("a batch of %d tokens, %d rows, %d pages", b->tokens, b->n_rows, b->n_pages);
     for (int32_t i = 0; i < b->n_rows; i++)
         if (b->rows[i] < 0 || b->rows[i] >= b->tokens)
@@ -25,6 +34,14 @@ static void check_batch(const struct model *m, const struct batch *b)
             if (b->pos[next + t] != s->start + t)
                 BUG("token %d stands at %d", next + t, b->pos[next + t]);
         next += s->count;
+    }
+    for (int32_t i = 0; i < b->n_copies; i++) {
+        const struct span *s = &b->copies[i];
+        int64_t end = (int64_t)s->start + s->count;
+        if (s->first < 0 || s->count < 1 || s->count > b->tokens - s->first ||
+            b->pos[s->first] != s->start || end > m->positions || s->page0 < 0 ||
+            s->page0 + (end + KV_PAGE - 1) / KV_PAGE > b->n_pages)
+            BUG("copy %d", i);
     }
     if (next != b->tokens)
         BUG("the spans cover %d of %d tokens", next, b->tokens);
@@ -56,30 +73,20 @@ static const int32_t *places_of(struct model *m, const struct batch *b)
     return m->places;
 }
 
-static struct spans send_batch(struct model *m, const struct batch *b)
+static void send_batch(struct model *m, const struct batch *b, struct forward *f)
 {
     struct work *w = &m->work;
     send(m, w->ids, b->ids, (size_t)b->tokens, sizeof *b->ids);
     send(m, w->pos, places_of(m, b), (size_t)b->tokens, sizeof *b->pos);
     send(m, w->rows, b->rows, (size_t)b->n_rows, sizeof *b->rows);
     send(m, w->spans, b->spans, (size_t)b->n_spans, sizeof *b->spans);
+    send(m, w->copies, b->copies, (size_t)b->n_copies, sizeof *b->copies);
     send(m, w->pages, b->pages, (size_t)b->n_pages, sizeof *b->pages);
-    return (struct spans){.host = b->spans,
-                          .host_pages = b->pages,
-                          .dev = w->spans,
-                          .dev_pages = w->pages,
-                          .n = b->n_spans};
+    f->spans = (struct spans){b->spans, b->pages, w->spans, w->pages, b->n_spans};
+    f->copies = (struct spans){b->copies, b->pages, w->copies, w->pages, b->n_copies};
 }
 
 /* ---- the forward ------------------------------------------------------------ */
-
-/* What the steps of one forward share. */
-struct forward {
-    struct model *m;
-    struct spans spans;
-    int64_t T;
-    const struct tensor *pending; /* a half layer's result, not yet added to the residual */
-};
 
 static struct tensor rows_of(void *data, enum dtype dtype, int64_t rows, int64_t cols)
 {
@@ -158,6 +165,8 @@ static void attend(struct forward *f, int32_t i, const struct tensor *in,
     if (rope.rotary || rope.q_norm)
         ops->qk_norm_rope(m->dev, &q, &k, &rope);
     ops->kv_write(m->dev, m->kv, i, &k, &v, &f->spans);
+    if (f->copies.n)
+        ops->kv_write(m->dev, m->kv, i, &k, &v, &f->copies);
     struct attention_args a = {.heads = s->heads,
                                .kv_heads = s->kv_heads,
                                .head_dim = s->head_dim,
@@ -281,7 +290,8 @@ int model_forward(struct model *m, const struct batch *b, struct err *e)
     check_batch(m, b);
     m->kept = 0;
     lora_begin(m, b);
-    struct forward f = {.m = m, .T = b->tokens, .spans = send_batch(m, b)};
+    struct forward f = {.m = m, .T = b->tokens};
+    send_batch(m, b, &f);
     float *host = b->tap ? xmalloc_n((size_t)(f.T * m->spec.width), sizeof *host) : NULL;
     int rc = run_layers(&f, b, host, e);
     if (rc == 0)

@@ -29,10 +29,10 @@ struct work {
     float *normed;  /* [T, C] the same behind its norm; NULL where no layer has one */
     float *last;    /* [R, C] residual stream of the kept rows */
     void *kept;     /* [R, C] the same behind the final norm, type act */
-    void *ids, *pos, *rows, *spans, *pages; /* the batch itself */
-    void *picked;                           /* int32_t[R]: ids for the head, or from it */
-    float *logprobs;                        /* [R] */
-    float *logits;                          /* [LOGIT_ROWS, V] */
+    void *ids, *pos, *rows, *spans, *copies, *pages; /* the batch itself */
+    void *picked;    /* int32_t[R]: ids for the head, or from it */
+    float *logprobs; /* [R] */
+    float *logits;   /* [LOGIT_ROWS, V] */
     /* With experts. */
     float *choice;          /* [T, E] the router's logits */
     struct routing routing; /* and what follows from them */

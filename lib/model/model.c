@@ -113,7 +113,7 @@ static int make_work(struct model *m, struct err *e)
     r->experts = s->experts;
     r->used = s->experts_used;
     bool norm_out = s->names.norm[NORM_ATTN_OUT] || s->names.norm[NORM_MLP_OUT];
-    m->pages_max = T * a_list;
+    m->pages_max = 2 * T * a_list;
     const struct need needs[] = {
         {(void **)&w->x, T, C, DT_F32},
         {&w->in, T, C, act},
@@ -136,6 +136,7 @@ static int make_work(struct model *m, struct err *e)
         {&w->pos, T, 1, DT_I32},
         {&w->rows, R, 1, DT_I32},
         {&w->spans, T, sizeof(struct span), DT_U8},
+        {&w->copies, T, sizeof(struct span), DT_U8},
         {&w->pages, m->pages_max, 1, DT_I32},
         {&w->picked, R, 1, DT_I32},
         {(void **)&w->logprobs, R, 1, DT_F32},
@@ -165,11 +166,11 @@ static void free_work(struct model *m)
 {
     struct work *w = &m->work;
     const struct routing *r = &w->routing;
-    void *const all[] = {w->x,      w->in,       w->qkv,    w->heads,  w->gate_up,
-                         w->gated,  w->out,      w->normed, w->last,   w->kept,
-                         w->ids,    w->pos,      w->rows,   w->spans,  w->pages,
-                         w->picked, w->logprobs, w->logits, w->choice, w->sorted,
-                         r->expert, r->weight,   r->row,    r->token,  r->first};
+    void *const all[] = {w->x,      w->in,     w->qkv,    w->heads,  w->gate_up,  w->gated,
+                         w->out,    w->normed, w->last,   w->kept,   w->ids,      w->pos,
+                         w->rows,   w->spans,  w->pages,  w->picked, w->logprobs, w->logits,
+                         w->choice, w->sorted, r->expert, r->weight, r->row,      r->token,
+                         r->first,  w->copies};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         m->dev->ops->free(m->dev, all[i]);
 }

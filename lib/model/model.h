@@ -66,6 +66,10 @@ struct batch {
     const int32_t *pages; /* page lists, n_pages in all; a page that is written belongs to one
                              span alone, one that is only read may stand in several */
     int32_t n_pages;
+    /* Tokens whose keys and values also go to the same positions of other page lists: what
+     * sequences have in common is computed once.  At most batch_tokens of them. */
+    const struct span *copies;
+    int32_t n_copies;
     const int32_t *adapters; /* [n_spans]: numbers of model_load_adapter(), 0: none; or NULL:
                                 none for all.  A page's keys and values are its adapter's. */
     const bool *far;         /* [n_spans], or NULL: none is; see model_info.far_context */

@@ -39,13 +39,23 @@ static void put_usage(struct buf *out, const struct task *t, int32_t completion)
                (int)completion);
 }
 
+/* What label i weighs against the best one. */
+static double weight(const struct infer_request *q, const double *logprobs, int32_t i,
+                     int32_t best)
+{
+    const struct infer_choice *c = q->choices;
+    if (q->choices_mean)
+        return exp(logprobs[i] / c[i].n - logprobs[best] / c[best].n);
+    return exp(logprobs[i] - logprobs[best]);
+}
+
 /* prob: the labels' probabilities among themselves. */
-static void put_scores(struct buf *out, const struct labels *l, const double *logprobs,
-                       int32_t best)
+static void put_scores(struct buf *out, const struct labels *l, const struct infer_request *q,
+                       const double *logprobs, int32_t best)
 {
     double sum = 0;
-    for (size_t i = 0; i < l->n; i++)
-        sum += exp(logprobs[i] - logprobs[best]);
+    for (int32_t i = 0; i < q->n_choices; i++)
+        sum += weight(q, logprobs, i, best);
     buf_puts(out, ",\"label\":");
     buf_addstr(out, buf_str(&l->v[best].json));
     buf_puts(out, ",\"scores\":[");
@@ -55,15 +65,16 @@ static void put_scores(struct buf *out, const struct labels *l, const double *lo
         buf_puts(out, ",\"logprob\":");
         num_put_double(out, logprobs[i]);
         buf_puts(out, ",\"prob\":");
-        num_put_float(out, (float)(exp(logprobs[i] - logprobs[best]) / sum));
+        num_put_float(out, (float)(weight(q, logprobs, (int32_t)i, best) / sum));
         buf_putc(out, '}');
     }
     buf_putc(out, ']');
 }
 
-static void put_choice(struct buf *out, const struct task *t, const struct engine *g,
+static void put_choice(struct buf *out, const struct infer_request *q, const struct engine *g,
                        struct tokenizer_work *work, const struct infer_answer *a)
 {
+    const struct task *t = q->owner;
     const struct labels *l = t->params.labels;
     const struct label *best = &l->v[a->best];
     const struct infer_choice *c = &t->choices[a->best];
@@ -77,7 +88,7 @@ static void put_choice(struct buf *out, const struct task *t, const struct engin
     }
     buf_puts(out, "\"finish_reason\":\"choice\"");
     put_usage(out, t, 0);
-    put_scores(out, l, a->choice_logprobs, a->best);
+    put_scores(out, l, q, a->choice_logprobs, a->best);
     if (t->params.return_tokens || !g->tokenizer) {
         buf_puts(out, ",\"tokens\":");
         put_ids(out, c->ids, c->n);
@@ -134,9 +145,10 @@ static bool all_numbers(const struct infer_answer *a, int32_t n_prompt, int32_t 
     return good;
 }
 
-void answer_write(struct task *t, const struct engine *g, struct tokenizer_work *work,
-                  const struct infer_answer *a)
+void answer_write(const struct infer_request *q, const struct engine *g,
+                  struct tokenizer_work *work, const struct infer_answer *a)
 {
+    struct task *t = q->owner;
     struct buf *out = &t->out;
     int32_t n_choices = t->params.labels ? (int32_t)t->params.labels->n : 0;
     if (!all_numbers(a, (int32_t)t->prompt.n, n_choices)) {
@@ -150,7 +162,7 @@ void answer_write(struct task *t, const struct engine *g, struct tokenizer_work 
     rec_member(out, "response");
     buf_putc(out, '{');
     if (a->finish == INFER_CHOICE)
-        put_choice(out, t, g, work, a);
+        put_choice(out, q, g, work, a);
     else
         put_generated(out, t, g, work, a);
     if (a->prompt_logprobs) {

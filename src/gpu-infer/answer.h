@@ -5,9 +5,9 @@
 #include "gpu-infer/engine.h"
 #include "gpu-infer/task.h"
 
-/* Makes the task's line of output; work: the writer's own. */
-void answer_write(struct task *t, const struct engine *g, struct tokenizer_work *work,
-                  const struct infer_answer *a);
+/* Makes the line of output of the task that asked; work: the writer's own. */
+void answer_write(const struct infer_request *q, const struct engine *g,
+                  struct tokenizer_work *work, const struct infer_answer *a);
 /* An error record in the place of an answer. */
 void answer_refuse(struct task *t, const char *type, const struct err *why);
 

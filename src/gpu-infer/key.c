@@ -51,6 +51,7 @@ static void put_flags(json_t *key, const struct engine *g, const struct options 
     json_object_set_new(key, "seed", json_integer(p->seed));
     json_object_set_new(key, "choices", o->choices ? json_string(o->choices) : json_null());
     json_object_set_new(key, "choices_end", json_integer(g->choices_end));
+    json_object_set_new(key, "choices_mean", json_boolean(o->choices_mean));
     json_object_set_new(key, "reasoning", json_integer(p->reasoning));
     json_object_set_new(key, "ignore_eos", json_boolean(p->ignore_eos));
     json_object_set_new(key, "return_tokens", json_boolean(p->return_tokens));

@@ -84,6 +84,7 @@ static char **parse(struct options *o, int argc, char **argv)
         {INT("seed", seed, 0, (double)(INT64_C(1) << 53), "of the random draws")},
         {STRING("choices", choices, "A,B,...", "score these labels instead of generating")},
         {STRING("choices-end", choices_end, "auto|none|ID", "token behind a label")},
+        {FLAG("choices-mean", choices_mean, "compare labels by log-probability per token")},
         {FLAG("ignore-eos", ignore_eos, "do not stop at the model's end tokens")},
         {FLAG("return-tokens", return_tokens, "add the ids that were generated")},
         {FLAG("logprobs", logprobs, "add their log-probabilities")},

@@ -16,7 +16,7 @@ struct options {
     double temperature, top_p;
     const char *choices, *choices_end;
     bool max_tokens_given, top_k_given, temperature_given, top_p_given, reasoning_given;
-    bool ignore_eos, return_tokens, logprobs, prompt_logprobs;
+    bool choices_mean, ignore_eos, return_tokens, logprobs, prompt_logprobs;
 
     /* records */
     const char *output;  /* a file, which can be gone on with */

@@ -43,11 +43,11 @@ static const struct infer_guide guide = {guide_allowed, guide_forced, guide_take
 
 /* ---- requests ------------------------------------------------------------------ */
 
-enum { REQUESTS = 33, LONGEST = 90 };
+enum { REQUESTS = 33, LONGEST = 90, LABELS = 5 };
 
 static int32_t prompts[REQUESTS][CONTEXT];
-static int32_t labels[CHOICES][LONGEST];
-static struct infer_choice choices[CHOICES];
+static int32_t labels[LABELS][LONGEST];
+static struct infer_choice choices[LABELS];
 static const int32_t stop_ids[] = {7, 11};
 static struct infer_request requests[REQUESTS];
 static struct guide guides[REQUESTS];
@@ -66,9 +66,9 @@ static void reset_guide(const struct infer_request *r)
 static void make_requests(void)
 {
     static const int32_t lengths[] = {1, 5, 31, 32, 33, 63, 64, 65, 100, 3, 96};
-    static const int32_t label_lengths[CHOICES] = {1, 3, 40, 2, LONGEST};
+    static const int32_t label_lengths[LABELS] = {1, 3, 40, 2, LONGEST};
     uint64_t x = 12345;
-    for (int32_t i = 0; i < CHOICES; i++) {
+    for (int32_t i = 0; i < LABELS; i++) {
         for (int32_t t = 0; t < label_lengths[i]; t++)
             labels[i][t] = (int32_t)((x = hash_bytes(x, &t, sizeof t)) % VOCAB);
         choices[i] = (struct infer_choice){labels[i], label_lengths[i]};
@@ -92,7 +92,7 @@ static void make_requests(void)
                                     .owner = &expected[i]};
         if (i % 3 == 1 && i != 9) {
             r->choices = choices + (i % 2);
-            r->n_choices = CHOICES - (i % 2);
+            r->n_choices = LABELS - (i % 2);
         } else if (i % 3 == 2) {
             r->temperature = .8;
             r->top_k = 20;

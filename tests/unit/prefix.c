@@ -7,7 +7,7 @@
 
 /* ---- requests ------------------------------------------------------------------ */
 
-enum { REQUESTS = 150, STEMS = 4, PROMPT_MAX = 110, LABELS = 20, LABEL_MAX = 40 };
+enum { REQUESTS = 150, STEMS = 4, PROMPT_MAX = 110, LABELS = 40, LABEL_MAX = 40 };
 
 static int32_t stems[STEMS][PROMPT_MAX], prompts[REQUESTS][PROMPT_MAX];
 static int32_t label_ids[LABELS][LABEL_MAX];
@@ -51,8 +51,10 @@ static void make_requests(void)
     for (int i = 0; i < LABELS; i++) {
         labels[i] = (struct infer_choice){label_ids[i], 1 + below(below(3) ? 5 : LABEL_MAX)};
         fill(label_ids[i], labels[i].n);
-        if (i % 2)
-            memcpy(label_ids[i], label_ids[i - 1], 3 * sizeof **label_ids);
+        /* Some begin like another one, some are its beginning, or equal to it. */
+        if (i % 6)
+            memcpy(label_ids[i], label_ids[i - 1 - below(i % 6)],
+                   (size_t)below(below(2) ? 4 : LABEL_MAX) * sizeof **label_ids);
     }
     for (int i = 0; i < REQUESTS; i++) {
         struct infer_request *r = &requests[i];
@@ -65,6 +67,7 @@ static void make_requests(void)
                                     .stop = stop_ids,
                                     .n_stop = 2 * below(2),
                                     .source = (uint64_t)i,
+                                    .choices_mean = below(2),
                                     .prompt_logprobs = below(8) == 0,
                                     .owner = &expected[i]};
         if (below(3) == 0) {
@@ -75,14 +78,29 @@ static void make_requests(void)
     }
 }
 
+/* Another label before i has token t and those before it, and goes on behind it. */
+static bool has_node(const struct infer_request *r, int32_t i, int32_t t)
+{
+    for (int32_t k = 0; k < i; k++)
+        if (r->choices[k].n - 1 > t &&
+            !memcmp(r->choices[k].ids, r->choices[i].ids, (size_t)(t + 1) * sizeof(int32_t)))
+            return true;
+    return false;
+}
+
 /* Tokens whose keys and values the request needs, however they come about: without sharing each
- * is computed once. */
-static int64_t tokens_of(const struct infer_request *r, const struct expected *x)
+ * is computed once, but for labels that memory holds one at a time. */
+static void tokens_of(const struct infer_request *r, const struct expected *x, int64_t *least,
+                      int64_t *most)
 {
     int64_t n = r->n_prompt + (x->n ? x->n - 1 : 0);
+    *least += n;
+    *most += n;
     for (int32_t i = 0; i < r->n_choices; i++)
-        n += r->choices[i].n - 1;
-    return n;
+        for (int32_t t = 0; t < r->choices[i].n - 1; t++) {
+            *least += !has_node(r, i, t);
+            *most += 1;
+        }
 }
 
 static int32_t pages_of(const struct infer_request *r)
@@ -95,7 +113,7 @@ static int32_t pages_of(const struct infer_request *r)
 
 /* ---- random schedules ------------------------------------------------------------ */
 
-static int64_t cached_in_all;
+static int64_t cached_in_all, least_in_all;
 
 static void run_random(void)
 {
@@ -103,11 +121,11 @@ static void run_random(void)
     static struct model m;
     int32_t pages = 0, n = 1 + below(24), next = 0, finished = 0;
     int32_t chosen[24];
-    int64_t need = 0;
+    int64_t least = 0, most = 0;
     for (int32_t i = 0; i < n; i++) {
         const struct infer_request *r = &requests[chosen[i] = below(REQUESTS)];
         pages = pages_of(r) > pages ? pages_of(r) : pages;
-        need += tokens_of(r, r->owner);
+        tokens_of(r, r->owner, &least, &most);
     }
     pages += below(2) ? below(4) : below(100); /* often hardly enough for one */
     struct infer_config c = {tokens[below(4)], rows[below(3)], 1 + below(12), below(8) > 0};
@@ -128,8 +146,10 @@ static void run_random(void)
     infer_stats(f, &s);
     CHECK(finished == n);
     CHECK(c.prefix_cache || s.cached_tokens == 0);
-    CHECK_MSG(s.computed_tokens + s.cached_tokens == need, "%d computed, %d cached of %d",
-              (int)s.computed_tokens, (int)s.cached_tokens, (int)need);
+    int64_t got = s.computed_tokens + s.cached_tokens;
+    CHECK_MSG(got >= least && got <= most, "%d tokens, not %d to %d", (int)got, (int)least,
+              (int)most);
+    least_in_all += got == least && least < most;
     cached_in_all += s.cached_tokens;
     infer_free(f);
 }
@@ -138,9 +158,9 @@ static void test_schedules(void)
 {
     chance = 99;
     make_requests();
-    for (int i = 0; i < 2000; i++)
+    for (int i = 0; i < 1200; i++)
         run_random();
-    CHECK(cached_in_all > 0);
+    CHECK(cached_in_all > 0 && least_in_all > 0);
 }
 
 /* ---- how much is computed --------------------------------------------------------- */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VOCAB = 50, CONTEXT = 200, PAGES_MAX = 400, ROWS_MAX = 64, CHOICES = 5 };
+enum { VOCAB = 50, CONTEXT = 200, PAGES_MAX = 400, ROWS_MAX = 64, CHOICES = 12 };
 
 /* ---- the stand-in ----------------------------------------------------------- */
 
@@ -83,6 +83,23 @@ static bool written_alone(const struct batch *b, int32_t s, int32_t place)
     return true;
 }
 
+/* What tokens of the forward have in their slots, in another sequence's. */
+static void copy(struct model *m, const struct batch *b, const struct span *c)
+{
+    for (int32_t s = 0; s < b->n_spans; s++) {
+        const struct span *from = &b->spans[s];
+        if (c->first < from->first || c->first >= from->first + from->count)
+            continue;
+        CHECK(c->count > 0 && c->first + c->count <= from->first + from->count);
+        CHECK(c->start == from->start + c->first - from->first);
+        for (int32_t pos = c->start; pos < c->start + c->count; pos++)
+            m->slot[b->pages[c->page0 + pos / KV_PAGE]][pos % KV_PAGE] =
+                m->slot[b->pages[from->page0 + pos / KV_PAGE]][pos % KV_PAGE];
+        return;
+    }
+    CHECK(false);
+}
+
 int model_forward(struct model *m, const struct batch *b, struct err *e)
 {
     if (m->fails)
@@ -103,6 +120,8 @@ int model_forward(struct model *m, const struct batch *b, struct err *e)
         }
     }
     CHECK(next == b->tokens);
+    for (int32_t c = 0; c < b->n_copies; c++)
+        copy(m, b, &b->copies[c]);
     for (int32_t s = 0; s < b->n_spans; s++) {
         const struct span *sp = &b->spans[s];
         uint64_t h = HASH_SEED;
@@ -167,6 +186,11 @@ struct expected {
     int32_t best;
 };
 
+static double mean(const struct infer_request *r, const struct expected *x, int32_t i)
+{
+    return x->scores[i] / (r->choices_mean ? r->choices[i].n : 1);
+}
+
 static void expect_choices(const struct infer_request *r, uint64_t h, struct expected *x)
 {
     for (int32_t i = 0; i < r->n_choices; i++) {
@@ -175,7 +199,7 @@ static void expect_choices(const struct infer_request *r, uint64_t h, struct exp
             x->scores[i] += (double)logprob_of(c, r->choices[i].ids[t]);
             c = history(c, r->adapter, r->choices[i].ids[t]);
         }
-        if (x->scores[i] > x->scores[x->best])
+        if (mean(r, x, i) > mean(r, x, x->best))
             x->best = i;
     }
 }

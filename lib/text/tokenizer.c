@@ -214,7 +214,8 @@ int tokenizer_encode(const struct tokenizer *t, struct tokenizer_work *w, struct
         } else if (encode_raw(t, w, part, part.p == text.p, out, e) < 0) {
             return -1;
         }
-    tok_kept_store(w, text, out->v + first);
+    if (out->n > first)
+        tok_kept_store(w, text, out->v + first);
     if (special)
         ids_append(out, t->after, t->n_after);
     return 0;

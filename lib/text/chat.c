@@ -105,6 +105,19 @@ struct str chat_turn_end(const struct chat *c)
     return buf_str(&c->turn_end);
 }
 
+bool chat_is_eos(const struct chat *c, struct str token)
+{
+    struct buf eos = {0};
+    size_t i = c->n_vars; /* a later one of a name wins */
+    while (i && strcmp(c->vars[i - 1].name, "eos_token"))
+        i--;
+    if (i && json_kind(buf_str(&c->vars[i - 1].json)) == JSON_STRING)
+        json_decode(&eos, buf_str(&c->vars[i - 1].json));
+    bool same = token.n && str_eq(buf_str(&eos), token);
+    buf_release(&eos);
+    return same;
+}
+
 uint64_t chat_hash(const struct chat *c)
 {
     uint64_t h = c->source_hash;

@@ -41,6 +41,8 @@ bool chat_has_marks(const struct chat *c, bool tools);
  * answer, what it writes between an answer and the next question; n = 0 when there is none.
  * Label scoring takes the end token from it.  Borrowed. */
 struct str chat_turn_end(const struct chat *c);
+/* True for the text of the model's end token, as its files name it. */
+bool chat_is_eos(const struct chat *c, struct str token);
 
 /* How much a model is to think, as the OpenAI API has it. */
 enum chat_reasoning {

@@ -1,5 +1,6 @@
 /* mask.c - which tokens of a conversation a training loss sees. */
 #include "text/mask.h"
+#include "text/mask_priv.h"
 
 #include "rec/json.h"
 #include "text/prompt.h"
@@ -71,21 +72,20 @@ struct turn {
     const struct tokenizer *t;
     struct tokenizer_work *w;
     struct str messages, tools, kwargs;
-    struct buf before, text, prefix; /* messages before the last one; rendered texts */
-    struct ids ids;                  /* scratch */
+    struct buf before, text; /* messages before the last one; the whole conversation */
+    struct buf text_before;
+    struct ids ids; /* scratch */
     struct jinja_marks marks, earlier;
 };
 
-/* Where the template's blocks for the last turn say. */
-static int mask_blocks(struct turn *u, struct mask *m, struct err *e)
+/* Where the template's blocks for the last turn say; false where it has none for that. */
+static int mask_blocks(struct turn *u, struct mask *m, bool *found, struct err *e)
 {
     size_t from = 0, to = 0;
-    if (chat_render_marked(u->chat, buf_str(&u->before), u->tools, u->kwargs, false, &u->prefix,
-                           &u->earlier, NULL) < 0)
+    if (chat_render_marked(u->chat, buf_str(&u->before), u->tools, u->kwargs, false,
+                           &u->text_before, &u->earlier, NULL) < 0)
         u->earlier.n = u->marks.n - (u->marks.n > 0); /* such turns alone are refused */
-    if (u->marks.n <= u->earlier.n)
-        return err_set(e, EXIT_DATA,
-                       "the chat template has {%% generation %%}, but not for the last turn");
+    *found = u->marks.n > u->earlier.n;
     for (size_t i = u->earlier.n; i < u->marks.n; i++) {
         const struct jinja_mark *k = &u->marks.v[i];
         if (count_tokens(u->t, u->w, (struct str){u->text.p, k->start}, false, &m->tokens,
@@ -100,47 +100,53 @@ static int mask_blocks(struct turn *u, struct mask *m, struct err *e)
     return 0;
 }
 
-/* The token that ends the turn is the last one that the template writes behind an answer. */
-static size_t turn_end(struct turn *u, const struct mask *m, size_t from)
+/* The token that ends the turn: the first added one that the template writes behind an answer,
+ * or the model's end token where that follows at once. */
+static int32_t end_token(struct turn *u)
 {
     struct str end = chat_turn_end(u->chat);
+    size_t i = 0;
     u->ids.n = 0;
-    if (!end.n || tokenizer_encode(u->t, u->w, end, false, &u->ids, NULL) < 0 || !u->ids.n ||
-        !tokenizer_is_added(u->t, u->ids.v[0]))
-        return m->tokens.n;
-    for (size_t i = m->tokens.n; i > from; i--)
-        if (m->tokens.v[i - 1] == u->ids.v[0])
+    while (end.n && strchr(" \t\r\n", *end.p))
+        end.p++, end.n--;
+    if (!end.n || tokenizer_encode(u->t, u->w, end, false, &u->ids, NULL) < 0)
+        return -1;
+    for (; i < u->ids.n && tokenizer_is_added(u->t, u->ids.v[i]); i++)
+        if (chat_is_eos(u->chat, tokenizer_token(u->t, u->ids.v[i])))
+            return u->ids.v[i];
+    return i ? u->ids.v[0] : -1;
+}
+
+static size_t turn_end(struct turn *u, const struct mask *m, size_t from)
+{
+    int32_t end = end_token(u);
+    for (size_t i = m->tokens.n; end >= 0 && i > from; i--)
+        if (m->tokens.v[i - 1] == end)
             return i;
     return m->tokens.n;
 }
 
-/* What stands behind the prompt for that turn. */
-static int mask_behind_prompt(struct turn *u, struct mask *m, struct err *e)
-{
-    size_t from;
-    if (chat_render(u->chat, buf_str(&u->before), u->tools, u->kwargs, true, &u->prefix, e) < 0)
-        return -1;
-    if (u->prefix.n >= u->text.n || memcmp(u->prefix.p, u->text.p, u->prefix.n))
-        return err_set(
-            e, EXIT_DATA,
-            "the chat template does not begin the whole conversation with the prompt "
-            "for its last turn, so what the model is to add cannot be told");
-    if (count_tokens(u->t, u->w, buf_str(&u->prefix), false, &m->tokens, &from, &u->ids, e) < 0)
-        return -1;
-    set_loss(m, from, turn_end(u, m, from));
-    return 0;
-}
-
 static int mask_turn(struct turn *u, struct mask *m, struct err *e)
 {
-    bool tools = u->tools.n && json_kind(u->tools) != JSON_NULL;
+    bool tools = u->tools.n && json_kind(u->tools) != JSON_NULL, found = false;
+    size_t from;
     if (split_turns(u->messages, &u->before, e) < 0 ||
         chat_render_marked(u->chat, u->messages, u->tools, u->kwargs, false, &u->text,
                            &u->marks, e) < 0 ||
         prompt_encode(u->t, u->w, buf_str(&u->text), false, &m->tokens, e) < 0)
         return -1;
     clear_loss(m);
-    return chat_has_marks(u->chat, tools) ? mask_blocks(u, m, e) : mask_behind_prompt(u, m, e);
+    if (chat_has_marks(u->chat, tools) && mask_blocks(u, m, &found, e) < 0)
+        return -1;
+    if (found)
+        return 0;
+    if (mask_find_start(u->chat, buf_str(&u->before), buf_str(&u->text), u->tools, u->kwargs,
+                        &from, e) < 0 ||
+        count_tokens(u->t, u->w, (struct str){u->text.p, from}, false, &m->tokens, &from,
+                     &u->ids, e) < 0)
+        return -1;
+    set_loss(m, from, turn_end(u, m, from));
+    return 0;
 }
 
 int mask_chat(const struct chat *c, const struct tokenizer *t, struct tokenizer_work *w,
@@ -153,7 +159,7 @@ int mask_chat(const struct chat *c, const struct tokenizer *t, struct tokenizer_
     int rc = mask_turn(&u, out, e);
     buf_release(&u.before);
     buf_release(&u.text);
-    buf_release(&u.prefix);
+    buf_release(&u.text_before);
     ids_release(&u.ids);
     jinja_marks_release(&u.marks);
     jinja_marks_release(&u.earlier);

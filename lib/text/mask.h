@@ -1,8 +1,8 @@
 /* mask.h - which tokens of a conversation a training loss sees.
  *
  * The target is the last turn, the assistant's: from the first token behind what the template
- * writes for it to speak, up to and with the token that ends its turn.  Where the template has
- * {% generation %} the blocks of the last turn say it instead.
+ * writes for it to speak (mask_start.c), up to and with the token that ends its turn.  Where
+ * the template has {% generation %} the blocks of the last turn say it instead.
  */
 #ifndef MASK_H
 #define MASK_H
@@ -19,8 +19,8 @@ struct mask {
 void mask_release(struct mask *m);
 
 /* For messages whose last turn is the assistant's; raw JSON as in chat_render().  EXIT_DATA:
- * they end otherwise; the template refuses them, or does not begin the whole conversation with
- * what it writes for the turns before, so that nobody can say what the model would add. */
+ * they end otherwise; the template refuses them, or neither begins the whole conversation with
+ * the prompt for its last turn nor writes that turn's content. */
 int mask_chat(const struct chat *c, const struct tokenizer *t, struct tokenizer_work *w,
               struct str messages, struct str tools, struct str kwargs, struct mask *out,
               struct err *e) MUST_CHECK;

@@ -4,7 +4,7 @@
 
 #include "text/mask.h"
 
-static const char *const tokens[] = {"<|im_start|>", "<|im_end|>", NULL};
+static const char *const tokens[] = {"<|im_start|>", "<|im_end|>", "<|done|>", NULL};
 
 #define TURN(content) "<|im_start|>{{ m.role }}\n" content "<|im_end|>\n"
 #define CHATML(content)                                                      \
@@ -26,7 +26,9 @@ static void check(const char *template, const char *messages, const char *seen,
     struct buf text = {0}, whole = {0}, rendered = {0};
     tiny_model(dir, tokens, template);
     struct tokenizer *t = tokenizer_load(dir, &e);
-    struct chat *c = chat_open(&(struct chat_options){.dir = dir}, &e);
+    const char *args[] = {"eos_token=<|done|>"};
+    struct chat *c = chat_open(&(struct chat_options){.dir = dir, .args = args, .n_args = 1},
+                               &e);
     tiny_remove(dir);
     if (!t || !c)
         die_err(&e);
@@ -76,12 +78,46 @@ static void test_behind_prompt(void)
     /* No end token is written: all that follows is the target. */
     check("{% for m in messages %}{{ m.content }};{% endfor %}", "[" ASKED "," SAID("four") "]",
           "four;", NULL);
-    /* The prompt opens a thought that the whole conversation does not have. */
-    check("{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}"
-          "{% if add_generation_prompt %}assistant:<think>{% endif %}",
-          "[" ASKED "," SAID("four") "]", NULL, "does not begin the whole conversation");
-    check("{{ raise_exception('never') if messages | length == 1 }}{{ messages[-1].content }}",
-          "[" ASKED "," SAID("four") "]", NULL, "never");
+    /* The first tag behind an answer ends the turn, unless the model's end token follows it. */
+    check("{% for m in messages %}{{ m.content }}\n<|im_end|></s>{% endfor %}",
+          "[" ASKED "," SAID("four") "]", "four\n<|im_end|>", NULL);
+    check("{% for m in messages %}{{ m.content }}<|im_end|><|done|><|im_start|>{% endfor %}",
+          "[" ASKED "," SAID("four") "]", "four<|im_end|><|done|>", NULL);
+    check("{{ raise_exception('never') }}", "[" ASKED "," SAID("four") "]", NULL, "never");
+}
+
+/* The conversation does not begin with the prompt. */
+static void test_other_prompt(void)
+{
+#define SAYS "{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}"
+#define THEN(text) SAYS "{% if add_generation_prompt %}" text "{% endif %}"
+    const char *one = "[" ASKED "," SAID("four") "]";
+    /* The prompt opens a thought, or closes one. */
+    check(THEN("assistant:<think>"), one, "four\n", NULL);
+    check(THEN("assistant:<think>"), "[" ASKED "," SAID("<tool>") "]", "<tool>\n", NULL);
+    check(THEN("assistant:<think>\n\n</think>"), one, "four\n", NULL);
+    /* Other blanks; the model adds those that the prompt has not. */
+    check(THEN("assistant: \n"), one, "four\n", NULL);
+    check("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+          "{% if add_generation_prompt %}\n\nassistant:{% endif %}",
+          one, " four\n", NULL);
+    /* Nothing in common: what is said, and what follows from it. */
+    check(THEN("bot:"), one, "four\n", NULL);
+    check("{{ 'x' if messages | length == 1 }}" SAYS, one, "four\n", NULL);
+    check("{% for m in messages %}{{ m.role }}:{% if m.why %}({{ m.why }}){% endif %}"
+          "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}bot:{% endif %}",
+          "[" ASKED ",{\"role\":\"assistant\",\"content\":\"4\",\"why\":\"2+2\"}]", "(2+2)4\n",
+          NULL);
+    /* The template refuses what has no answer, or takes contents in parts only. */
+    check("{{ raise_exception('never') if messages | length == 1 }}>{{ messages[-1].content }}",
+          one, "four", NULL);
+    check("{% for m in messages %}{{ m.role }}:{{ m.content[0].text }}{% endfor %}"
+          "{{ 'bot:' if add_generation_prompt }}",
+          "[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]},"
+          "{\"role\":\"assistant\",\"content\":[{\"text\":\"four\"}]}]",
+          "four", NULL);
+    check("{{ messages | length }}{{ 'bot:' if add_generation_prompt }}", one, NULL,
+          "nor writes what is said there");
 }
 
 static void test_blocks(void)
@@ -98,9 +134,10 @@ static void test_blocks(void)
           "{% endgeneration %}-{% generation %}{{ m.content }}{% endgeneration %}"
           "{% endif %};{% endfor %}",
           "[" ASKED "," SAID("four") "]", "a|four", NULL);
+    /* Blocks that are not for the last turn say nothing about it. */
     check("{% generation %}x{% endgeneration %}{% for m in messages %}{{ m.content }}"
           "{% endfor %}",
-          "[" ASKED "," SAID("four") "]", NULL, "not for the last turn");
+          "[" ASKED "," SAID("four") "]", "four", NULL);
     /* A template that refuses a conversation without an answer. */
     check("{{ raise_exception('no') if messages[-1].role == 'user' }}"
           "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% else %}"
@@ -109,7 +146,7 @@ static void test_blocks(void)
     /* Text that is taken for something else is no place in the output. */
     check("{% for m in messages %}{% set t %}{% generation %}{{ m.content }}"
           "{% endgeneration %}{% endset %}{{ t }}{% endfor %}",
-          "[" ASKED "," SAID("two") "]", NULL, "not for the last turn");
+          "[" ASKED "," SAID("two") "]", "two", NULL);
 }
 
 static void test_completion(void)
@@ -136,6 +173,7 @@ static void test_completion(void)
 int main(void)
 {
     test_behind_prompt();
+    test_other_prompt();
     test_blocks();
     test_completion();
     return unit_done("mask");

@@ -69,6 +69,9 @@ static bool is_ours(const struct json_member *m, size_t index, void *arg)
 {
     static const char *const always[] = {"_seq", "_shard", "_last", "_src", "_rep"};
     static const char *const behind[] = {"messages", "params", "prompt", "tokens"};
+    char c = m->key.p[1];
+    if (c != '_' && c != 'm' && c != 'p' && c != 't' && c != '\\')
+        return false;
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (json_key_is(m->key, always[i]))
             return true;

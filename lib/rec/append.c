@@ -2,8 +2,6 @@
 #include "rec/rec.h"
 #include "rec/scan.h"
 
-#include <stdio.h>
-
 /* ---- looking -------------------------------------------------------------- */
 
 const struct json_member *rec_find(const struct rec *rec, const char *name)
@@ -71,10 +69,12 @@ void rec_member(struct buf *out, const char *name)
 
 void rec_member_uint(struct buf *out, const char *name, uint64_t value)
 {
-    char digits[24];
+    char digits[20], *p = digits + sizeof digits;
+    do
+        *--p = (char)('0' + value % 10);
+    while (value /= 10);
     rec_member(out, name);
-    buf_add(out, digits,
-            (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value));
+    buf_add(out, p, (size_t)(digits + sizeof digits - p));
 }
 
 void rec_end(struct buf *out)

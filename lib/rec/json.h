@@ -61,7 +61,12 @@ struct json_iter json_iter(struct str array_or_object);
 bool json_next(struct json_iter *it, struct str *key, struct str *item);
 
 /* True if the raw string (with quotes) decodes to exactly `name`, escapes considered. */
-bool json_key_is(struct str raw, const char *name);
+bool json_escaped_is(struct str raw, const char *name);
+static inline bool json_key_is(struct str raw, const char *name)
+{
+    /* Most names differ in their first byte, and few have an escape. */
+    return (raw.p[1] == *name || raw.p[1] == '\\' || !*name) && json_escaped_is(raw, name);
+}
 /* The member's value; with duplicates the last one, as Python and jq have it. */
 bool json_get(struct str object, const char *name, struct str *value);
 

@@ -1,29 +1,28 @@
 /* json_check.c - the validating scanner: RFC 8259 syntax, strict UTF-8, bounded depth.
  *
- * One pass over the bytes, no recursion: `inside` remembers for each open container whether it
- * is an object, so hostile nesting costs nothing but its own bytes.
+ * UTF-8 is checked first, in one sweep; then one pass over the bytes, no recursion: `inside`
+ * remembers for each open container whether it is an object, so hostile nesting costs nothing
+ * but its own bytes.  The place is handed from function to function rather than kept in
+ * memory, which this loop would wait for.
  */
 #include "rec/json.h"
 #include "rec/scan.h"
 #include "rec/utf8.h"
 
 struct scan {
-    const char *p, *end;
-    const char *what; /* set by whoever fails; p stands at the byte */
+    const char *end;
+    const char *what, *at; /* set by fail() */
     struct json_members *top;
     size_t depth;
     bool inside[JSON_DEPTH_MAX + 1]; /* true: an object */
 };
 
-static bool fail(struct scan *s, const char *what)
+/* NULL: the scan ends at p. */
+static const char *fail(struct scan *s, const char *p, const char *what)
 {
-    const unsigned char *p = (const unsigned char *)s->p, *end = (const unsigned char *)s->end;
-    if (p == end)
-        what = "unexpected end of the text";
-    else if (*p >= 0x80 && !utf8_length(p, end))
-        what = "invalid UTF-8";
-    s->what = what;
-    return false;
+    s->what = p == s->end ? "unexpected end of the text" : what;
+    s->at = p;
+    return NULL;
 }
 
 static bool is_hex(char c)
@@ -32,91 +31,83 @@ static bool is_hex(char c)
 }
 
 /* p stands behind the backslash. */
-static bool scan_escape(struct scan *s)
+static const char *scan_escape(struct scan *s, const char *p)
 {
-    if (s->p == s->end || !*s->p || !strchr("\"\\/bfnrtu", *s->p))
-        return fail(s, "invalid escape");
-    if (*s->p++ != 'u')
-        return true;
-    for (int i = 0; i < 4; i++, s->p++)
-        if (s->p == s->end || !is_hex(*s->p))
-            return fail(s, "invalid \\u escape");
-    return true;
+    switch (p < s->end ? *p : 0) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return p + 1;
+    case 'u': break;
+    default: return fail(s, p, "invalid escape");
+    }
+    p++;
+    for (int i = 0; i < 4; i++, p++)
+        if (p == s->end || !is_hex(*p))
+            return fail(s, p, "invalid \\u escape");
+    return p;
 }
 
 /* p stands on the opening quote. */
-static bool scan_string(struct scan *s)
+static inline const char *scan_string(struct scan *s, const char *p)
 {
-    s->p++;
-    for (;;) {
-        s->p = json_skip_plain(s->p, s->end);
-        if (s->p == s->end)
-            return fail(s, "");
-        unsigned char c = (unsigned char)*s->p;
-        if (c == '"') {
-            s->p++;
-            return true;
-        }
-        if (c == '\\') {
-            s->p++;
-            if (!scan_escape(s))
-                return false;
-        } else if (c < 0x20) {
-            return fail(s, "control byte in a string");
-        } else {
-            size_t k = utf8_length((const unsigned char *)s->p, (const unsigned char *)s->end);
-            if (!k)
-                return fail(s, "invalid UTF-8");
-            s->p += k;
-        }
+    for (p++; p; p = scan_escape(s, p + 1)) {
+        p = json_skip_plain(p, s->end);
+        if (p < s->end && *p == '"')
+            return p + 1;
+        if (p == s->end || *p != '\\')
+            return fail(s, p, "control byte in a string");
     }
+    return NULL;
 }
 
-static bool scan_digits(struct scan *s)
+static const char *scan_digits(struct scan *s, const char *p)
 {
-    const char *from = s->p;
-    while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-        s->p++;
-    return s->p > from || fail(s, "expected a digit");
+    const char *from = p;
+    while (p < s->end && *p >= '0' && *p <= '9')
+        p++;
+    return p > from ? p : fail(s, p, "expected a digit");
 }
 
-static bool scan_number(struct scan *s)
+static const char *scan_number(struct scan *s, const char *p)
 {
-    if (*s->p == '-')
-        s->p++;
-    if (s->p < s->end && *s->p == '0')
-        s->p++;
-    else if (!scan_digits(s))
-        return false;
-    if (s->p < s->end && *s->p == '.') {
-        s->p++;
-        if (!scan_digits(s))
-            return false;
+    const char *end = s->end;
+    if (*p == '-')
+        p++;
+    if (p < end && *p == '0')
+        p++;
+    else if (!(p = scan_digits(s, p)))
+        return NULL;
+    if (p < end && *p == '.' && !(p = scan_digits(s, p + 1)))
+        return NULL;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        return scan_digits(s, p);
     }
-    if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
-        s->p++;
-        if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
-            s->p++;
-        return scan_digits(s);
-    }
-    return true;
+    return p;
 }
 
-static bool scan_word(struct scan *s, const char *word)
+static const char *scan_word(struct scan *s, const char *p, const char *word)
 {
-    for (; *word; word++, s->p++)
-        if (s->p == s->end || *s->p != *word)
-            return fail(s, "expected true, false or null");
-    return true;
+    for (; *word; word++, p++)
+        if (p == s->end || *p != *word)
+            return fail(s, p, "expected true, false or null");
+    return p;
 }
 
-static bool scan_scalar(struct scan *s)
+static inline const char *scan_scalar(struct scan *s, const char *p)
 {
-    switch (s->p < s->end ? *s->p : 0) {
-    case '"': return scan_string(s);
-    case 't': return scan_word(s, "true");
-    case 'f': return scan_word(s, "false");
-    case 'n': return scan_word(s, "null");
+    switch (p < s->end ? *p : 0) {
+    case '"': return scan_string(s, p);
+    case 't': return scan_word(s, p, "true");
+    case 'f': return scan_word(s, p, "false");
+    case 'n': return scan_word(s, p, "null");
     case '-':
     case '0':
     case '1':
@@ -127,104 +118,102 @@ static bool scan_scalar(struct scan *s)
     case '6':
     case '7':
     case '8':
-    case '9': return scan_number(s);
-    default: return fail(s, "expected a value");
+    case '9': return scan_number(s, p);
+    default: return fail(s, p, "expected a value");
     }
 }
 
 /* The key, the colon and the blanks up to the member's value. */
-static bool scan_key(struct scan *s)
+static inline const char *scan_key(struct scan *s, const char *p)
 {
-    s->p = json_skip_blanks(s->p, s->end);
-    if (s->p == s->end || *s->p != '"')
-        return fail(s, "expected a member name in quotes");
-    const char *key = s->p;
-    if (!scan_string(s))
-        return false;
-    size_t n = (size_t)(s->p - key);
-    s->p = json_skip_blanks(s->p, s->end);
-    if (s->p == s->end || *s->p != ':')
-        return fail(s, "expected ':'");
-    s->p = json_skip_blanks(s->p + 1, s->end);
-    if (s->top && s->depth == 1) {
+    const char *key = p = json_skip_blanks(p, s->end);
+    if (p == s->end || *p != '"')
+        return fail(s, p, "expected a member name in quotes");
+    if (!(p = scan_string(s, p)))
+        return NULL;
+    size_t n = (size_t)(p - key);
+    p = json_skip_blanks(p, s->end);
+    if (p == s->end || *p != ':')
+        return fail(s, p, "expected ':'");
+    p = json_skip_blanks(p + 1, s->end);
+    if (s->depth == 1 && s->top) {
         struct json_members *m = s->top;
         GROW(m->v, m->cap, m->n + 1);
-        m->v[m->n++] = (struct json_member){{key, n}, {s->p, 0}};
+        m->v[m->n++] = (struct json_member){{key, n}, {p, 0}};
     }
-    return true;
-}
-
-/* p stands on a bracket that opens; afterwards at the first key or value, or, where the
- * container is empty, on the bracket that closes. */
-static bool scan_open(struct scan *s, bool *empty)
-{
-    bool object = *s->p == '{';
-    if (s->depth == JSON_DEPTH_MAX)
-        return fail(s, "nested deeper than 128");
-    s->inside[++s->depth] = object;
-    s->p = json_skip_blanks(s->p + 1, s->end);
-    *empty = s->p < s->end && *s->p == (object ? '}' : ']');
-    return *empty || !object || scan_key(s);
+    return p;
 }
 
 /* p stands behind a value: closes what ends here, and goes on to the next value or, at the end
  * of the outermost one, leaves depth 0. */
-static bool scan_after(struct scan *s)
+static inline const char *scan_after(struct scan *s, const char *p)
 {
     while (s->depth) {
         bool object = s->inside[s->depth];
-        if (object && s->depth == 1 && s->top && s->top->n) {
+        if (s->depth == 1 && object && s->top && s->top->n) {
             struct str *value = &s->top->v[s->top->n - 1].value;
             if (!value->n)
-                value->n = (size_t)(s->p - value->p);
+                value->n = (size_t)(p - value->p);
         }
-        s->p = json_skip_blanks(s->p, s->end);
-        char c = s->p < s->end ? *s->p : 0;
+        p = json_skip_blanks(p, s->end);
+        char c = p < s->end ? *p : 0;
         if (c == ',') {
-            s->p = json_skip_blanks(s->p + 1, s->end);
-            return !object || scan_key(s);
+            p = json_skip_blanks(p + 1, s->end);
+            return object ? scan_key(s, p) : p;
         }
         if (c != (object ? '}' : ']'))
-            return fail(s, object ? "expected ',' or '}'" : "expected ',' or ']'");
-        s->p++;
+            return fail(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+        p++;
         s->depth--;
     }
-    return true;
+    return p;
 }
 
-static bool scan_value(struct scan *s)
+/* p stands on a bracket that opens; goes on to the first key or value, or, where the container
+ * is empty, behind it. */
+static inline const char *scan_open(struct scan *s, const char *p)
 {
-    s->p = json_skip_blanks(s->p, s->end);
+    bool object = *p == '{';
+    if (s->depth == JSON_DEPTH_MAX)
+        return fail(s, p, "nested deeper than 128");
+    s->inside[++s->depth] = object;
+    p = json_skip_blanks(p + 1, s->end);
+    if (p < s->end && *p == (object ? '}' : ']'))
+        return scan_after(s, p);
+    return object ? scan_key(s, p) : p;
+}
+
+static bool scan_value(struct scan *s, const char *p)
+{
+    p = json_skip_blanks(p, s->end);
     do {
-        bool empty = false;
-        if (s->p < s->end && (*s->p == '{' || *s->p == '[')) {
-            if (!scan_open(s, &empty))
-                return false;
-            if (!empty)
-                continue;
-        } else if (!scan_scalar(s)) {
-            return false;
-        }
-        if (!scan_after(s))
-            return false;
-    } while (s->depth);
-    s->p = json_skip_blanks(s->p, s->end);
-    return s->p == s->end || fail(s, "text behind the value");
+        if (p < s->end && (*p == '{' || *p == '['))
+            p = scan_open(s, p);
+        else if ((p = scan_scalar(s, p)))
+            p = scan_after(s, p);
+    } while (p && s->depth);
+    if (!p)
+        return false;
+    p = json_skip_blanks(p, s->end);
+    return p == s->end || fail(s, p, "text behind the value");
 }
 
 int json_check(const char *p, size_t n, struct json_members *top, struct json_fault *fault)
 {
     struct scan s;
-    s.p = p;
-    s.end = p + n;
+    size_t valid = utf8_valid_to(p, n);
+    s.end = p + valid;
+    s.what = NULL;
+    s.at = s.end;
     s.top = top;
     s.depth = 0;
     if (top)
         top->n = 0;
-    if (scan_value(&s))
+    if (scan_value(&s, p) && valid == n)
         return 0;
     if (top)
         top->n = 0;
-    *fault = (struct json_fault){s.what, (size_t)(s.p - p)};
+    size_t at = (size_t)(s.at - p);
+    *fault = (struct json_fault){at == valid && valid < n ? "invalid UTF-8" : s.what, at};
     return -1;
 }

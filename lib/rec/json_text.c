@@ -70,8 +70,6 @@ void json_quote(struct buf *out, struct str s)
     buf_putc(out, '"');
     while (p < end) {
         const char *q = json_skip_plain(p, end);
-        while (q < end && (unsigned char)*q >= 0x80)
-            q = json_skip_plain(q + 1, end);
         buf_add(out, p, (size_t)(q - p));
         if (q == end)
             break;

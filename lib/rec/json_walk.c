@@ -87,11 +87,15 @@ bool json_next(struct json_iter *it, struct str *key, struct str *item)
     return true;
 }
 
-bool json_key_is(struct str raw, const char *name)
+bool json_escaped_is(struct str raw, const char *name)
 {
     struct str inside = {raw.p + 1, raw.n - 2};
+    /* What an escape stands for is shorter than itself. */
+    size_t n = strlen(name);
+    if (inside.n <= n)
+        return inside.n == n && !memcmp(inside.p, name, n) && !memchr(name, '\\', n);
     if (!memchr(inside.p, '\\', inside.n))
-        return str_is(inside, name);
+        return false;
     struct buf text = {0};
     bool same = json_decode(&text, raw) && str_is(buf_str(&text), name);
     buf_release(&text);

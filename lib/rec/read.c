@@ -217,7 +217,7 @@ int rec_read(struct rec_reader *r, struct rec *rec, struct err *e)
     return k;
 }
 
-bool rec_ready(const struct rec_reader *r)
+bool rec_ready(struct rec_reader *r)
 {
     if (r->array == ARRAY_MAYBE || r->array == ARRAY_INSIDE)
         return false;
@@ -226,6 +226,8 @@ bool rec_ready(const struct rec_reader *r)
         if (!lf && !r->eof)
             return false;
         size_t end = lf ? (size_t)(lf - r->bytes) : r->have;
+        if (at == r->at)
+            r->seen = end; /* so that nobody looks for it again */
         if (!is_blank_line(r->bytes + at, end - at))
             return true;
         at = from = end + 1;

@@ -54,7 +54,7 @@ void rec_reader_free(struct rec_reader *r); /* does not close fd */
 int rec_read(struct rec_reader *r, struct rec *rec, struct err *e) MUST_CHECK;
 /* True when another line is in memory, so that rec_read() will not wait.  (In an array never.)
  */
-bool rec_ready(const struct rec_reader *r);
+bool rec_ready(struct rec_reader *r);
 /* Reads what can be read at once.  1: rec_read() will not wait; 0: it would; 2: it will not,
  * and there is no other record; -1. */
 int rec_come(struct rec_reader *r, struct err *e) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* scan.h - the two inner loops that every scanner of this folder shares. */
+/* scan.h - the inner loops that every scanner of this folder shares. */
 #ifndef SCAN_H
 #define SCAN_H
 
@@ -20,22 +20,23 @@ static inline const char *json_skip_blanks(const char *p, const char *end)
     return p;
 }
 
-/* The first byte of a string's inside that is not plain: a quote, a backslash, a control byte
- * or one over 0x7f (a signed comparison finds the last two together). */
+/* The first byte of a string's inside that is not plain: a quote, a backslash, a control byte.
+ */
 static inline const char *json_skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(' ');
+    const __m128i control = _mm_set1_epi8(0x1f);
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i odd = _mm_or_si128(_mm_cmplt_epi8(x, space), _mm_cmpeq_epi8(x, quote));
+        __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(x, control), x),
+                                   _mm_cmpeq_epi8(x, quote));
         int mask = _mm_movemask_epi8(_mm_or_si128(odd, _mm_cmpeq_epi8(x, slash)));
         if (mask)
             return p + __builtin_ctz((unsigned)mask);
     }
 #endif
-    while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')
+    while (p < end && (unsigned char)*p >= ' ' && *p != '"' && *p != '\\')
         p++;
     return p;
 }

@@ -3,6 +3,10 @@
 
 #include "rec/json.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static bool is_tail(unsigned char c)
 {
     return (c & 0xc0) == 0x80;
@@ -28,29 +32,38 @@ size_t utf8_length(const unsigned char *p, const unsigned char *end)
     return (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f) ? 0 : 4;
 }
 
-static bool ascii8(const unsigned char *p)
+/* Offset of the first byte over 0x7f. */
+static size_t ascii_to(const char *p, size_t n)
 {
-    uint64_t eight;
-    memcpy(&eight, p, 8);
-    return !(eight & UINT64_C(0x8080808080808080));
+    size_t i = 0;
+#ifdef __SSE2__
+    for (; n - i >= 16; i += 16) {
+        int mask = _mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)));
+        if (mask)
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < n && (unsigned char)p[i] < 0x80)
+        i++;
+    return i;
 }
 
 size_t utf8_valid_to(const char *text, size_t n)
 {
     if (!n) /* text may be NULL */
         return 0;
-    const unsigned char *start = (const unsigned char *)text, *p = start, *end = p + n;
-    while (p < end) {
-        if (end - p >= 8 && ascii8(p)) {
-            p += 8;
-            continue;
-        }
-        size_t k = utf8_length(p, end);
+    size_t at = ascii_to(text, n);
+    if (n - at >= UTF8_BLOCK && utf8_check_blocks(text + at, n - at) > 0)
+        return n;
+    while (at < n) {
+        size_t k = utf8_length((const unsigned char *)text + at,
+                               (const unsigned char *)text + n);
         if (!k)
             break;
-        p += k;
+        at += k;
+        at += ascii_to(text + at, n - at);
     }
-    return (size_t)(p - start);
+    return at;
 }
 
 size_t utf8_cut(const char *text, size_t n)

@@ -11,4 +11,9 @@ size_t utf8_valid_to(const char *p, size_t n);
 /* n, less what has been begun of a character at the end of a text that was cut at n. */
 size_t utf8_cut(const char *p, size_t n);
 
+/* The same for a text of UTF8_BLOCK bytes or more, in blocks.  1: well-formed; 0: not; -1: this
+ * CPU has no instructions for it. */
+enum { UTF8_BLOCK = 32 };
+int utf8_check_blocks(const char *p, size_t n);
+
 #endif

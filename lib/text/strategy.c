@@ -302,7 +302,9 @@ static const struct field_value *find_set(const struct field_value *set, size_t 
 
 static void put_message(struct buf *out, const char *role, struct str text)
 {
-    buf_printf(out, "{\"role\":\"%s\",\"content\":", role);
+    buf_puts(out, "{\"role\":\"");
+    buf_puts(out, role);
+    buf_puts(out, "\",\"content\":");
     json_quote(out, text);
     buf_putc(out, '}');
 }
@@ -325,8 +327,11 @@ int strategy_render(const struct strategies *all, size_t i, const struct rec *re
     }
     if (rc == 0) {
         buf_putc(out, '[');
-        if (s->system.n)
-            buf_printf(out, "{\"role\":\"system\",\"content\":%s},", s->system.p);
+        if (s->system.n) {
+            buf_puts(out, "{\"role\":\"system\",\"content\":");
+            buf_addstr(out, buf_str(&s->system));
+            buf_puts(out, "},");
+        }
         put_message(out, "user", buf_str(&text));
         buf_putc(out, ']');
     }

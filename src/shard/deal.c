@@ -179,8 +179,14 @@ static int deal_record(struct dealer *d, struct err *e)
         return -1;
     if (!mine || done)
         return 0;
-    buf_clear(&d->ahead.line);
-    buf_addstr(&d->ahead.line, buf_str(&d->begun));
+    if (o->repeat == 1) { /* nobody needs it again */
+        struct buf empty = d->ahead.line;
+        d->ahead.line = d->begun;
+        d->begun = empty;
+    } else {
+        buf_clear(&d->ahead.line);
+        buf_addstr(&d->ahead.line, buf_str(&d->begun));
+    }
     if (!o->keep_seq)
         rec_member_uint(&d->ahead.line, "_seq", seq);
     if (o->name_shards)

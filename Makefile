@@ -33,6 +33,11 @@ TOOLS  := $(TOOL_C:src/%.c=$(BIN)/%)
 UNITS  := $(UNIT_C:tests/unit/%.c=$B/unit/%)
 GOLDS  := $(GOLD_C:tests/golden/%.c=$B/golden/%)
 
+# MPI carries train-step's ranks: found, or left out.
+MPI ?= $(if $(shell command -v mpicc),1,0)
+MPI_CFLAGS := -DHAVE_MPI=$(MPI) $(if $(filter 1,$(MPI)),$(patsubst -I%,-isystem %,$(shell mpicc --showme:compile)))
+MPI_LIBS := $(if $(filter 1,$(MPI)),$(shell mpicc --showme:link))
+
 # ---- flags -----------------------------------------------------------------
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 \
@@ -58,6 +63,8 @@ C := $(CC) -std=c11 -D_GNU_SOURCE -Ilib -Isrc $(WARN) $(OPT.$(VARIANT)) $(FP) -f
 # in a rule, so that `make -n` does not take it for new.
 $(shell mkdir -p $B; echo '$(subst ','\'',$C)' | cmp -s - $B/flags || echo '$(subst ','\'',$C)' > $B/flags)
 
+$(shell echo '$(MPI_CFLAGS)' | cmp -s - $B/mpi || echo '$(MPI_CFLAGS)' > $B/mpi)
+
 # Short lines; V=1 shows whole commands.
 V ?= 0
 say = $(if $(filter 0,$V),@echo '  $1  $@';)
@@ -68,6 +75,11 @@ all: $(TOOLS)                   ## build every tool into bin/
 $(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
 	$(call say,link)$C $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 	$(if $(filter %/gpu-infer,$@),@echo '  gpu-infer: built for CPUs; left out: cuda (this version has no backend for it)')
+	$(if $(filter %/train-step,$@),@echo '  train-step: ranks $(if $(filter 1,$(MPI)),over MPI,left out: no MPI here (make deps brings it)); nccl left out')
+$(BIN)/train-step $B/unit/comm: LDLIBS += $(MPI_LIBS)
+$(BIN)/train-step: $B/src/gpu-infer/device.o $B/src/render-prompt/show.o
+$B/lib/train/comm_mpi.o: $B/mpi
+$B/lib/train/comm_mpi.o: C += $(MPI_CFLAGS)
 $(foreach c,$(PART_C),$(eval $(patsubst src/%/,$(BIN)/%,$(dir $c)): $(c:%.c=$B/%.o)))
 $(UNITS): $B/unit/%: $B/tests/unit/%.o $B/lib.a | $B/unit/
 	$(call say,link)$C $(LDFLAGS) $^ $(LDLIBS) -o $@

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh - installs the Debian packages that building and testing need, and nothing else.
 set -eu -o pipefail
-build=(gcc make libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev)
+build=(gcc make libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libopenmpi-dev openmpi-bin)
 tests=(bats jq shellcheck mandoc clang-format-14 universal-ctags)
 
 missing=()

@@ -4,7 +4,7 @@
 set -eu -o pipefail
 dir=$1 gold=$2 group=${3:-}
 
-score -q --gold "$gold" ${group:+--group "$group"} -o "$dir/score.json" "$dir/results.jsonl" > "$dir/metrics.txt"
+score -q --bootstrap 1000 --gold "$gold" ${group:+--group "$group"} -o "$dir/score.json" "$dir/results.jsonl" > "$dir/metrics.txt"
 shopt -s nullglob
 {
     printf '{"score":%s,"shards":[' "$(< "$dir/score.json")"

@@ -225,23 +225,98 @@ EOF
     cp r.jsonl results.jsonl
     sed -i 's/"label":"\([a-z]*\)",/&"topic":"\1",/' results.jsonl
     sed -n 's/^\.Dl //p' "$BATS_TEST_DIRNAME/../man/score.1" > examples
-    [ "$(wc -l < examples)" -eq 3 ]
+    sed -i 's/"topic":"[a-z]*"/&,"spam":1/; s/account"/spam"/g; s/"ACCOUNT"/"spam"/' results.jsonl
+    cp results.jsonl before.jsonl
+    cp results.jsonl after.jsonl
+    [ "$(wc -l < examples)" -eq 5 ]
     while read -r line; do
-        bash -euo pipefail -c "$line" > out 2> err
-        [ -s out ]
+        run bash -euo pipefail -c "$line"
+        [ "$status" -eq 0 ] || [[ "$line" == *--min* && "$status" -eq 1 ]]
+        [ -n "$output" ]
     done < examples
     [ -s metrics.json ]
 }
 
-@test "score: the real cases through the tool" {
+@test "score: probabilities, with the gap between groups" {
+    cat > p.jsonl <<'END'
+{"label":"ham","g":"x","response":{"label":"ham","scores":[{"label":"ham","prob":0.9},{"label":"spam","prob":0.1}]}}
+{"label":"spam","g":"x","response":{"label":"spam","scores":[{"label":"ham","prob":0.4},{"label":"spam","prob":0.6}]}}
+{"label":"ham","g":"y","response":{"label":"spam","scores":[{"label":"ham","prob":0.3},{"label":"spam","prob":0.7}]}}
+{"label":"spam","g":"y","response":{"label":"spam","scores":[{"label":"ham","prob":0.2},{"label":"spam","prob":0.8}]}}
+END
+    [ "$(figure '.probabilities|[.n,.auroc,.best_f1.f1,.best_f1.threshold]' p.jsonl)" = "[4,0.75,0.8,0.6]" ]
+    # Group y has its one ham at 0.7: with no false alarm allowed, spam begins above it.
+    run figure '.probabilities.max_fpr|[.threshold,.f1,.groups.y.fpr]' --group g --max-fpr 0.5 p.jsonl
+    [ "$output" = "[0.8,0.6666666666666666,0]" ]
+    [ "$(figure '.wrong.gap' --group g p.jsonl)" = '{"accuracy":0.5,"fpr":1,"fnr":0}' ]
+    [ "$(figure '.probabilities.sweep[65]|[.threshold,.tp,.fp,.tn,.fn]' p.jsonl)" = "[0.65,1,1,1,1]" ]
+    [ "$(figure '.probabilities.bins[6]' p.jsonl)" = '{"n":1,"prob":0.6,"accuracy":1}' ]
+    [ "$(figure .probabilities r.jsonl)" = "null" ]
+}
+
+@test "score: a gold label that was no choice has probability 0" {
+    echo '{"label":"c","response":{"label":"a","scores":[{"label":"a","prob":1},{"label":"b","prob":0}]}}' > p.jsonl
+    [ "$(figure '.probabilities|[.n,(.log_loss|.*1000|round)]' p.jsonl)" = "[1,34539]" ]
+}
+
+@test "score: intervals are the same for a seed, in any order of the records" {
+    run figure '.intervals|[.replicates,.seed]' --bootstrap 200 r.jsonl
+    [ "$output" = "[200,1]" ]
+    figure .intervals --bootstrap 200 --group channel r.jsonl > one
+    figure .intervals --bootstrap 200 --group channel <(tac r.jsonl) > two
+    cmp one two
+    figure .intervals --bootstrap 200 --group channel --seed 2 r.jsonl > three
+    run cmp -s one three
+    [ "$status" -eq 1 ]
+    [ "$(jq '.wrong.accuracy[0] < 0.5 and .wrong.accuracy[1] > 0.5' one)" = true ]
+    [ "$(figure .intervals r.jsonl)" = null ]
+}
+
+@test "score: bars name what missed them, exit status 1" {
+    run score -q --min accuracy=0.4 --max wrong.per_label.account.f1=0.5 r.jsonl
+    [ "$status" -eq 0 ]
+    run bash -c 'score -q --min accuracy=0.6 --min f1=0.1 --max auroc=1 r.jsonl 2>&1 > /dev/null'
+    [ "$status" -eq 1 ]
+    [ "${lines[0]}" = "score: accuracy is 0.5, below the bar of 0.6" ]
+    [ "${lines[1]}" = "score: auroc is not defined here, and its bar is 1" ]
+    run score --min accuracy r.jsonl
+    [ "$status" -eq 64 ]
+    run score -q --min acuracy=1 r.jsonl
+    [ "$status" -eq 64 ]
+}
+
+@test "score: two runs side by side" {
+    sed 's/"text":"billing"/"text":"account"/; s/"text":"no idea","label":"shipping"/"text":"?"/' r.jsonl > s.jsonl
+    run figure '.versus|[.both_right,.only_first,.only_second,.both_wrong,.p,.wrong.accuracy]' --versus s.jsonl r.jsonl
+    [ "$output" = "[2,1,1,2,1,0.5]" ]
+    score -q --versus s.jsonl r.jsonl | grep -q '^s.jsonl: accuracy 0.5000, here 0.5000'
+    run score -q --versus <(head -5 s.jsonl) r.jsonl
+    [ "$status" -eq 65 ]
+    run bash -c 'score -q --versus <(tac s.jsonl) r.jsonl 2>&1 > /dev/null'
+    [ "$status" -eq 65 ]
+    [[ "${lines[0]}" == *"another gold label than in the first run"* ]]
+}
+
+@test "score: the tool's figures are scikit-learn's" {
     cases="$BATS_TEST_DIRNAME/../../shared/material/score/cases.jsonl"
     [ -e "$cases" ] || skip "no reference material"
-    for i in 0 3 20 28; do
-        jq -c "select(.id == \"s$i\")" "$cases" > case
-        jq -c '.records[] | {gold, group, response: {text: .pred}}' case > in.jsonl
-        score --json --gold gold --group group --positive "$(jq -r .positive case)" \
-            --labels "$(jq -r '.labels|join(",")' case)" in.jsonl > out 2> err
-        [ "$(jq -c .wrong.confusion out)" = "$(jq -c .expected.wrong.confusion case)" ]
-        [ "$(jq .drop.accuracy out)" = "$(jq .expected.drop.accuracy case)" ]
-    done
+    n=0
+    while read -r line; do
+        jq -c '.records[]|{label:.gold,group,response:({scores}+if .pred then {label:.pred} else {} end)}' <<< "$line" > case.jsonl
+        # An unparsed record has no answer; its scores stay out as the reference has them in.
+        score --json -q --labels "$(jq -r '.labels|join(",")' <<< "$line")" \
+            --positive "$(jq -r .positive <<< "$line")" --group group case.jsonl > have
+        jq -e --argjson want "$(jq .expected.drop <<< "$line")" \
+            --argjson wrong "$(jq .expected.wrong <<< "$line")" '
+            def near($a; $b): if $b == null then true else (($a - $b)|fabs) <= 1e-12 * ([($a|fabs), ($b|fabs)]|max) end;
+            .wrong.confusion == $wrong.confusion and near(.drop.accuracy; $want.accuracy) and near(.drop.macro.f1; $want.macro.f1) and
+            (if $want.auroc then near(.probabilities.auroc; $want.auroc) and
+                near(.probabilities.average_precision; $want.average_precision) and
+                near(.probabilities.best_f1.threshold; $want.best_f1.threshold) else true end) and
+            near(.probabilities.log_loss; $want.log_loss) and near(.probabilities.brier; $want.brier) and
+            near(.probabilities.ece; $want.ece_10_equal_width_bins)' have > /dev/null ||
+            { echo "case $(jq -r .id <<< "$line")"; false; }
+        n=$((n + 1))
+    done < "$cases"
+    [ "$n" -ge 40 ]
 }

@@ -133,6 +133,36 @@ static int by_name(const void *a, const void *b)
                      ((const struct group_figures *)b)->name);
 }
 
+struct range {
+    double low, high;
+    size_t n;
+};
+
+static void range_add(struct range *r, double v)
+{
+    if (isnan(v))
+        return;
+    r->low = r->n ? fmin(r->low, v) : v;
+    r->high = r->n ? fmax(r->high, v) : v;
+    r->n++;
+}
+
+static double width(const struct range *r)
+{
+    return r->n > 1 ? r->high - r->low : NAN;
+}
+
+static struct gap gap_of(const struct figures *f)
+{
+    struct range accuracy = {0}, fpr = {0}, fnr = {0};
+    for (size_t g = 0; g < f->n_groups; g++) {
+        range_add(&accuracy, f->group[g].accuracy);
+        range_add(&fpr, f->group[g].rates.fpr);
+        range_add(&fnr, f->group[g].rates.fnr);
+    }
+    return (struct gap){width(&accuracy), width(&fpr), width(&fnr)};
+}
+
 struct figures *figures_new(struct tally *t, enum unparsed convention, int positive)
 {
     tally_sort(t);
@@ -156,6 +186,7 @@ struct figures *figures_new(struct tally *t, enum unparsed convention, int posit
         f->group[g].name = names_text(t->groups, (uint32_t)g);
     }
     qsort(f->group, f->n_groups, sizeof *f->group, by_name);
+    f->gap = gap_of(f);
     free(sums);
     return f;
 }

@@ -83,6 +83,11 @@ void figures_put_json(struct buf *out, const struct figures *f)
     bool counts = f->positive >= 0;
     buf_putc(out, '{');
     put_group(out, &f->all, counts);
+    if (counts) {
+        buf_puts(out, ",\"positive\":{");
+        put_prf(out, &f->label[f->positive].prf);
+        buf_putc(out, '}');
+    }
     put_labels(out, f);
     put_confusion(out, f);
     buf_puts(out, ",\"groups\":{");
@@ -94,5 +99,9 @@ void figures_put_json(struct buf *out, const struct figures *f)
         put_group(out, &f->group[g], counts);
         buf_putc(out, '}');
     }
+    buf_puts(out, "},\"gap\":{\"accuracy\":");
+    num_put_double(out, f->gap.accuracy);
+    put_real(out, "fpr", f->gap.fpr);
+    put_real(out, "fnr", f->gap.fnr);
     buf_puts(out, "}}");
 }

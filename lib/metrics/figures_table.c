@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    ROWS_MAX = 6,      /* labels, groups; of more the worst are shown */
+    ROWS_MAX = 5,      /* labels, groups; of more the worst are shown */
     CONFUSION_MAX = 4, /* labels whose confusion matrix fits beside them */
     NAME_WIDTH = 14,
 };
@@ -143,6 +143,16 @@ static int by_accuracy(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* How far the groups lie apart. */
+static void put_gap(struct buf *b, const struct gap *gap)
+{
+    put_name(b, STR("gap"), NAME_WIDTH + 8);
+    put_ratio(b, gap->accuracy, 10);
+    put_ratio(b, gap->fpr, 8);
+    put_ratio(b, gap->fnr, 8);
+    buf_putc(b, '\n');
+}
+
 static void put_groups(struct buf *b, const struct figures *f, const char *field)
 {
     bool all = f->n_groups <= ROWS_MAX;
@@ -165,6 +175,8 @@ static void put_groups(struct buf *b, const struct figures *f, const char *field
     }
     if (!all)
         buf_printf(b, "and %zu groups more, none with a lower accuracy\n", f->n_groups - rows);
+    else if (f->n_groups > 1)
+        put_gap(b, &f->gap);
     free(g);
 }
 

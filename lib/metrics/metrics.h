@@ -98,6 +98,11 @@ struct label_figures {
     uint64_t support, predicted; /* records whose gold value, whose prediction it is */
 };
 
+/* The largest figure of a group less the smallest; NaN unless two groups have it. */
+struct gap {
+    double accuracy, fpr, fnr;
+};
+
 struct figures {
     enum unparsed convention;
     int positive; /* index of the positive label, -1: none, rates are means over the labels */
@@ -108,6 +113,7 @@ struct figures {
     uint64_t *confusion; /* [width][width]: rows gold, columns predicted, unparsed last */
     struct group_figures all;
     struct group_figures *group; /* sorted by name */
+    struct gap gap;
 };
 
 /* Strings are borrowed from the tally. */

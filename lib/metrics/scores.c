@@ -1,6 +1,8 @@
 /* scores.c - how good probabilities are: ranking, calibration, and one run against another. */
 #include "metrics/scores.h"
 
+#include "base/buf.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,8 +10,12 @@
 
 static int falling(const void *a, const void *b)
 {
-    double x = ((const struct scored *)a)->score, y = ((const struct scored *)b)->score;
-    return (x < y) - (x > y);
+    const struct scored *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score < y->score ? 1 : -1;
+    /* So that the order of the records does not reach a resample. */
+    return x->positive != y->positive ? y->positive - x->positive
+                                      : (x->group > y->group) - (x->group < y->group);
 }
 
 void scores_sort(struct scored *v, size_t n)
@@ -58,9 +64,64 @@ double scores_average_precision(const struct scored *v, size_t n)
     return all ? sum / (double)all : NAN;
 }
 
-double scores_best_f1(const struct scored *v, size_t n, double *threshold)
+/* ---- thresholds ----------------------------------------------------------- */
+
+void scores_decide(const struct scored *v, size_t n, size_t groups, double threshold,
+                   struct decision *out)
 {
-    uint64_t all = positives(v, n), tp = 0, pos, neg;
+    for (size_t g = 0; g < groups; g++)
+        out[g] = (struct decision){.threshold = threshold};
+    for (size_t i = 0; i < n; i++) {
+        struct decision *d = &out[v[i].group];
+        if (v[i].score >= threshold)
+            ++*(v[i].positive ? &d->tp : &d->fp);
+        else
+            ++*(v[i].positive ? &d->fn : &d->tn);
+    }
+}
+
+void scores_sweep(const struct scored *v, size_t n, struct decision sweep[SWEEP_STEPS + 1])
+{
+    uint64_t all = positives(v, n), tp = 0;
+    size_t i = 0;
+    for (int step = SWEEP_STEPS; step >= 0; step--) {
+        double at = (double)step / SWEEP_STEPS;
+        for (; i < n && v[i].score >= at; i++)
+            tp += v[i].positive;
+        sweep[step] = (struct decision){.threshold = at, .tp = tp, .fp = i - tp};
+        sweep[step].fn = all - tp;
+        sweep[step].tn = n - all - sweep[step].fp;
+    }
+}
+
+/* How many of the records keep every group's FPR within the bound: lowering the threshold only
+ * ever raises it, so they are the first ones, whole runs of ties. */
+static size_t within(const struct scored *v, size_t n, size_t groups, double bound)
+{
+    struct decision *all = xcalloc(groups + 1, sizeof *all);
+    uint64_t *fp = xcalloc(groups + 1, sizeof *fp);
+    scores_decide(v, n, groups, INFINITY, all);
+    size_t good = 0;
+    bool fits = true;
+    for (size_t i = 0; i < n && fits;) {
+        double at = v[i].score;
+        for (; i < n && v[i].score == at; i++)
+            if (!v[i].positive) {
+                uint32_t g = v[i].group;
+                fits &= (double)++fp[g] / (double)all[g].tn <= bound;
+            }
+        if (fits)
+            good = i;
+    }
+    free(all);
+    free(fp);
+    return good;
+}
+
+/* The best F1 among thresholds that take at most the first n of the records. */
+static double best_f1(const struct scored *v, size_t n, uint64_t all, double *threshold)
+{
+    uint64_t tp = 0, pos, neg;
     double best = NAN;
     for (size_t i = 0; all && i < n;) {
         double at = v[i].score;
@@ -73,6 +134,17 @@ double scores_best_f1(const struct scored *v, size_t n, double *threshold)
         }
     }
     return best;
+}
+
+double scores_best_f1(const struct scored *v, size_t n, double *threshold)
+{
+    return best_f1(v, n, positives(v, n), threshold);
+}
+
+double scores_best_f1_within(const struct scored *v, size_t n, size_t groups, double bound,
+                             double *threshold)
+{
+    return best_f1(v, within(v, n, groups, bound), positives(v, n), threshold);
 }
 
 /* ---- calibration ---------------------------------------------------------- */

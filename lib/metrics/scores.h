@@ -14,6 +14,7 @@
 struct scored {
     double score;
     bool positive;
+    uint32_t group; /* 0 where there are none */
 };
 
 /* Sorts by falling score; the functions below want that order. */
@@ -26,6 +27,24 @@ double scores_average_precision(const struct scored *v, size_t n);
 /* The largest F1 of "score >= threshold", of equal ones that of the lowest threshold; NaN
  * without a positive one. */
 double scores_best_f1(const struct scored *v, size_t n, double *threshold);
+/* The same among the thresholds at which no group's false positive rate is above `bound`; NaN
+ * where no threshold is so. */
+double scores_best_f1_within(const struct scored *v, size_t n, size_t groups, double bound,
+                             double *threshold);
+
+/* What "score >= threshold" does. */
+struct decision {
+    double threshold;
+    uint64_t tp, fp, tn, fn;
+};
+
+enum { SWEEP_STEPS = 100 };
+
+/* Thresholds 0, 0.01, ... 1. */
+void scores_sweep(const struct scored *v, size_t n, struct decision sweep[SWEEP_STEPS + 1]);
+/* out: [groups]. */
+void scores_decide(const struct scored *v, size_t n, size_t groups, double threshold,
+                   struct decision *out);
 
 /* ---- all labels' probabilities, added up record by record ------------------ */
 

@@ -186,7 +186,7 @@ static void add_record(struct scored_case *s, struct str labels, struct str posi
             prob[n] = NAN;
     calibration_add(&s->calibration, prob, n, index_of(labels, gold));
     GROW(s->v, s->cap, s->n + 1);
-    s->v[s->n++] = (struct scored){prob[index_of(labels, positive)], str_eq(gold, positive)};
+    s->v[s->n++] = (struct scored){prob[index_of(labels, positive)], str_eq(gold, positive), 0};
 }
 
 static void count_pairs(struct scored_case *s, struct str records, struct str other)

@@ -1,8 +1,8 @@
 /* metrics.c - folding, counting, both conventions, labels found late, the table's bounds. */
 #include "unit.h"
 
+#include "metrics/bootstrap.h"
 #include "metrics/metrics.h"
-#include "metrics/scores.h"
 
 #include <math.h>
 
@@ -238,7 +238,8 @@ static void test_table_fits(void)
 
 static void test_ranking(void)
 {
-    struct scored v[] = {{0.2, false}, {0.9, true}, {0.5, false}, {0.5, true}, {0.1, true}};
+    struct scored v[] = {
+        {0.2, false, 0}, {0.9, true, 0}, {0.5, false, 0}, {0.5, true, 0}, {0.1, true, 0}};
     double threshold = -1;
     scores_sort(v, 5);
     CHECK(v[0].score == 0.9 && v[4].score == 0.1);
@@ -246,12 +247,12 @@ static void test_ranking(void)
     CHECK(near(scores_auroc(v, 5), 3.5 / 6));
     CHECK(near(scores_average_precision(v, 5), (1 + 2.0 / 3 + 3.0 / 5) / 3));
     CHECK(near(scores_best_f1(v, 5, &threshold), 6.0 / 8) && threshold == 0.1);
-    struct scored ties[] = {{0.9, true}, {0.8, false}, {0.7, false}, {0.6, true}};
+    struct scored ties[] = {{0.9, true, 0}, {0.8, false, 0}, {0.7, false, 0}, {0.6, true, 0}};
     /* 2/3 at 0.9 and at 0.6: the lower threshold */
     CHECK(near(scores_best_f1(ties, 4, &threshold), 2.0 / 3) && threshold == 0.6);
-    struct scored one[] = {{0.4, true}};
+    struct scored one[] = {{0.4, true, 0}};
     CHECK(isnan(scores_auroc(one, 1)) && isnan(scores_auroc(NULL, 0)));
-    struct scored none[] = {{0.4, false}};
+    struct scored none[] = {{0.4, false, 0}};
     CHECK(isnan(scores_average_precision(none, 1)));
     CHECK(isnan(scores_best_f1(none, 1, &threshold)));
 }
@@ -272,6 +273,73 @@ static void test_calibration(void)
     CHECK(c.bin[0].n == 1);
 }
 
+/* Means and variances of 4,000 draws; the bounds are 5 standard errors, and the seed is fixed.
+ */
+static void test_binomial(void)
+{
+    const struct {
+        uint64_t n, a, b;
+    } cases[] = {
+        {10, 1, 2}, {10, 1, 3}, {1000, 999, 1000}, {300, 7, 64}, {5, 1, UINT64_C(1) << 61}};
+    uint64_t state = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double p = (double)cases[i].a / (double)cases[i].b, n = (double)cases[i].n;
+        double sum = 0, squares = 0, variance = n * p * (1 - p);
+        enum { DRAWS = 4000 };
+        for (int k = 0; k < DRAWS; k++) {
+            double x = (double)random_binomial(&state, cases[i].n, cases[i].a, cases[i].b);
+            sum += x;
+            squares += (x - n * p) * (x - n * p);
+        }
+        CHECK(fabs(sum / DRAWS - n * p) <= 5 * sqrt(variance / DRAWS) + 1e-9);
+        CHECK(fabs(squares / DRAWS - variance) <= 0.25 * variance + 1e-9);
+    }
+    CHECK(random_binomial(&state, 7, 3, 3) == 7 && random_binomial(&state, 7, 0, 3) == 0);
+}
+
+/* 100 records, 80 right: the normal approximation gives 0.80 +- 0.078. */
+static void test_intervals(void)
+{
+    struct err e = {0};
+    struct tally *t = tally_new();
+    for (int i = 0; i < 100; i++)
+        CHECK(tally_add(t, STR("a"), i < 80 ? STR("a") : STR("b"), (struct str){NULL, 0}, &e) ==
+              1);
+    CHECK(tally_label(t, STR("b"), &e) == 0);
+    struct intervals *i = intervals_new(t, UNPARSED_WRONG, 0, 2000, 7);
+    CHECK(fabs(i->accuracy.low - 0.722) < 0.02 && fabs(i->accuracy.high - 0.878) < 0.02);
+    CHECK(i->fnr.low == 1 - i->accuracy.high ||
+          fabs(i->fnr.low + i->accuracy.high - 1) < 1e-12);
+    CHECK(isnan(i->fpr.low)); /* nothing is negative in any resample */
+    struct figures *f = figures_new(t, UNPARSED_WRONG, 0);
+    CHECK(f->all.n == 100 && f->all.correct == 80); /* the counts are as they were */
+    figures_free(f);
+    intervals_free(i);
+    tally_free(t);
+    struct scored v[] = {{0.9, true, 0}, {0.8, true, 0}, {0.2, false, 0}, {0.1, false, 0}};
+    struct interval auroc, precision;
+    scores_intervals(v, 4, 100, 1, &auroc, &precision);
+    CHECK(auroc.low == 1 && auroc.high == 1 && precision.low == 1);
+}
+
+/* Two groups; the one negative record of group 1 has the second highest score. */
+static void test_thresholds(void)
+{
+    struct scored v[] = {{0.9, true, 0}, {0.8, false, 1}, {0.8, true, 1},
+                         {0.5, true, 0}, {0.4, false, 0}, {0.3, false, 0}};
+    double threshold = NAN;
+    CHECK(near(scores_best_f1(v, 6, &threshold), 6.0 / 7) && threshold == 0.5);
+    CHECK(near(scores_best_f1_within(v, 6, 2, 0.99, &threshold), 0.5) && threshold == 0.9);
+    CHECK(near(scores_best_f1_within(v, 6, 2, 1, &threshold), 6.0 / 7));
+    CHECK(isnan(scores_best_f1_within(v + 1, 5, 2, 0, &threshold)));
+    struct decision d[2], sweep[SWEEP_STEPS + 1];
+    scores_decide(v, 6, 2, 0.5, d);
+    CHECK(d[0].tp == 2 && d[0].fp == 0 && d[0].tn == 2 && d[1].fp == 1 && d[1].tn == 0);
+    scores_sweep(v, 6, sweep);
+    CHECK(sweep[0].tp == 3 && sweep[0].fp == 3 && sweep[80].tp == 2 && sweep[81].tp == 1);
+    CHECK(sweep[100].tp == 0 && sweep[100].tn == 3 && sweep[100].fn == 3);
+}
+
 static void test_mcnemar(void)
 {
     CHECK(mcnemar_exact(0, 0) == 1);
@@ -287,6 +355,9 @@ int main(void)
     test_ranking();
     test_calibration();
     test_mcnemar();
+    test_binomial();
+    test_intervals();
+    test_thresholds();
     test_fold();
     test_names();
     test_conventions();

@@ -184,6 +184,8 @@ struct dev_config {
 
 struct dev;
 
+struct dev_train_ops;
+
 /* ---- the table ------------------------------------------------------------ */
 
 /* In all of them: y is the output, x the input; f32 unless said otherwise. */
@@ -292,6 +294,8 @@ struct dev_ops {
      */
     void (*head_argmax)(struct dev *d, void *ids, float *logprob, const struct tensor *x,
                         const struct head *h);
+
+    const struct dev_train_ops *train; /* dev_train.h; NULL: this backend cannot train */
 };
 
 /* Every backend's own struct dev begins with this one. */

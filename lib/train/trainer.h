@@ -146,6 +146,12 @@ int trainer_read(struct trainer *t, enum train_flat which, int64_t at, int64_t n
                  struct err *e) MUST_CHECK;
 int trainer_write(struct trainer *t, enum train_flat which, int64_t at, int64_t n,
                   const float *from, struct err *e) MUST_CHECK;
+/* The same of tensor i of TRAIN_WEIGHT or TRAIN_GRADIENT as its file has it: the buffers may
+ * keep an adapter's experts in another order. */
+int trainer_export(struct trainer *t, enum train_flat which, size_t i, float *to,
+                   struct err *e) MUST_CHECK;
+int trainer_import(struct trainer *t, enum train_flat which, size_t i, const float *from,
+                   struct err *e) MUST_CHECK;
 /* After TRAIN_WEIGHT was written to: takes them over into the model. */
 int trainer_changed(struct trainer *t, struct err *e) MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /* ref.c - the plain backend's table, life and memory. */
-#include "dev/ref/ref.h"
+#include "dev/ref/train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,4 +103,5 @@ const struct dev_ops dev_ref = {
     .head_logits = ref_head_logits,
     .head_logprob = ref_head_logprob,
     .head_argmax = ref_head_argmax,
+    .train = &ref_train,
 };

@@ -45,8 +45,7 @@ static void put(struct buf *b, struct str part, struct str to)
 
 /* ---- tags ------------------------------------------------------------------------------ */
 
-/* What the last added token of the prompt says: thinking has begun, or is over. */
-static int32_t last_tag(const struct channels *c, const int32_t *prompt, size_t n)
+int32_t channels_last_tag(const struct channels *c, const int32_t *prompt, size_t n)
 {
     while (n && !tokenizer_is_added(c->tokenizer, prompt[n - 1]))
         n--;
@@ -218,7 +217,7 @@ void channels_split(const struct channels *c, struct tokenizer_work *w, const in
         s.n = both.n;
         split_harmony(&s);
     } else if (c->kind == CHANNELS_TAGS) {
-        split_tags(&s, last_tag(c, prompt, n_prompt));
+        split_tags(&s, channels_last_tag(c, prompt, n_prompt));
     } else {
         struct str none = {0};
         put(&out->text, decode(&s, 0, n), none);

@@ -45,4 +45,24 @@ void channels_split(const struct channels *c, struct tokenizer_work *w, const in
                     size_t n_prompt, const int32_t *ids, size_t n, struct channels_answer *out);
 void channels_answer_release(struct channels_answer *a);
 
+/* ---- while an answer is made -------------------------------------------------------- */
+
+/* Where an answer stands, id by id. */
+struct channels_watch {
+    const struct channels *c;
+    struct tokenizer_work *work;
+    enum { WATCH_PLAIN, WATCH_HEADER, WATCH_BODY, WATCH_BETWEEN } place;
+    bool final, in_name;
+    bool begins; /* nothing was said yet, and thinking has not begun */
+    struct ids name;
+};
+void channels_watch_begin(struct channels_watch *w, const struct channels *c,
+                          struct tokenizer_work *work, const int32_t *prompt, size_t n);
+void channels_watch_take(struct channels_watch *w, int32_t id);
+/* True where the next token, if it is no marker, is part of the answer's text. */
+bool channels_watch_text(const struct channels_watch *w);
+/* The marker that may come first, to begin a thought instead; -1: none. */
+int32_t channels_watch_opener(const struct channels_watch *w);
+void channels_watch_release(struct channels_watch *w);
+
 #endif

@@ -27,4 +27,7 @@ struct channels {
         final; /* what they become; empty: the final channel cannot be forced */
 };
 
+/* What the last added token of the prompt says: thinking has begun, or is over; -1. */
+int32_t channels_last_tag(const struct channels *c, const int32_t *prompt, size_t n);
+
 #endif

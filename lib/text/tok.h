@@ -368,6 +368,8 @@ int tok_parse_each(struct tokenizer *t, struct str o, const char *name,
 
 /* ---- running them --------------------------------------------------------- */
 
+/* The byte of a token "<0xNN>", -1 for others. */
+int tok_byte_token(struct str token);
 /* The id of a token of the model; of any token. */
 int32_t tok_find(const struct tokenizer *t, struct str content);
 int32_t tok_find_any(const struct tokenizer *t, struct str content);

@@ -154,8 +154,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte of "<0xNN>", -1 for other tokens. */
-static int byte_token(struct str s)
+int tok_byte_token(struct str s)
 {
     if (s.n != 6 || memcmp(s.p, "<0x", 3) != 0 || s.p[5] != '>')
         return -1;
@@ -192,7 +191,7 @@ static void byte_fallback(struct tokenizer_work *w)
     struct buf bytes = {0};
     for (size_t i = 0; i < w->n_ends; i++) {
         struct str s = item(w, i);
-        int byte = byte_token(s);
+        int byte = tok_byte_token(s);
         if (byte >= 0) {
             buf_putc(&bytes, (char)byte);
             continue;

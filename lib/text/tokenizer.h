@@ -51,6 +51,14 @@ struct str tokenizer_token(const struct tokenizer *t, int32_t id);
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 /* True for added tokens, special or not: those that are found whole in a text. */
 bool tokenizer_is_added(const struct tokenizer *t, int32_t id);
+/* False where a token's part of a text depends on the tokens beside it (WordPiece and others).
+ */
+bool tokenizer_has_bytes(const struct tokenizer *t);
+/* Appends the bytes that an id stands for inside a text; false, and nothing, for an added token
+ * and where there is no such id.  tokenizer_has_bytes() must hold. */
+bool tokenizer_bytes(const struct tokenizer *t, int32_t id, struct buf *out);
+/* True where a space that a decoded text would begin with is left out. */
+bool tokenizer_strips_first(const struct tokenizer *t);
 /* Largest id + 1. */
 int32_t tokenizer_size(const struct tokenizer *t);
 /* The id that the post-processor puts first, -1 when it puts none. */

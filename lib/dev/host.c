@@ -1,6 +1,6 @@
 /* host.c - memory, weight sources and shape checks for backends that live in host memory. */
+#include "base/half.h"
 #include "dev/backends.h"
-#include "dev/half.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  */
 #include "model/lora_load.h"
 
-#include "dev/half.h"
+#include "base/half.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* tensors.c - tensors of a checkpoint as weights and vectors on the device. */
 #include "model/tensors.h"
 
-#include "dev/half.h"
+#include "base/half.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "reference.h"
 
-#include "dev/half.h"
+#include "base/half.h"
 #include "files.h"
 
 /* Between merged and unmerged, which are rounded in other places: what is asked for.  The

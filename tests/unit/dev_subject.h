@@ -5,8 +5,8 @@
 #ifndef DEV_SUBJECT_H
 #define DEV_SUBJECT_H
 
+#include "base/half.h"
 #include "dev/dev.h"
-#include "dev/half.h"
 #include "unit.h"
 
 #include <math.h>

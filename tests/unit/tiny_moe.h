@@ -5,7 +5,7 @@
 #ifndef TINY_MOE_H
 #define TINY_MOE_H
 
-#include "dev/half.h"
+#include "base/half.h"
 #include "tiny_model.h"
 
 struct tiny_moe {

@@ -1,6 +1,6 @@
 /* attention.c - pages of keys and values, and attention cut into tiles. */
+#include "base/half.h"
 #include "dev/cpu/cpu.h"
-#include "dev/half.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 #ifndef ISA_H
 #define ISA_H
 
+#include "base/half.h"
 #include "dev/cpu/kernels.h"
 #include "dev/cpu/vec.h"
-#include "dev/half.h"
 
 /* linear.c */
 void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int64_t block0,

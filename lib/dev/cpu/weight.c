@@ -1,6 +1,6 @@
 /* weight.c - packing weights for the kernels, and rows gathered from the packed form. */
+#include "base/half.h"
 #include "dev/cpu/cpu.h"
-#include "dev/half.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,8 +7,8 @@
 #ifndef REF_H
 #define REF_H
 
+#include "base/half.h"
 #include "dev/backends.h"
-#include "dev/half.h"
 
 struct ref {
     struct dev dev;

@@ -51,7 +51,16 @@ struct tally {
     char name[40];
 };
 
+/* What the members of a record say. */
+struct look {
+    unsigned char *kind; /* of each */
+    size_t n, cap;
+    size_t seq; /* which one is `_seq` */
+    bool last, error;
+};
+
 struct gatherer {
+    struct look look;
     struct outfile out, errors;
     struct buf line, text;
     struct order order;
@@ -63,22 +72,52 @@ struct gatherer {
 
 /* ---- a record ------------------------------------------------------------- */
 
-/* The members that our tools added.  Of those with names that a user's record may have, ours
- * are the ones behind `_seq`, whose index is *arg. */
-static bool is_ours(const struct json_member *m, size_t index, void *arg)
+/* What a member is, by its name alone. */
+enum { USERS, OURS, OURS_BEHIND_SEQ };
+
+static int kind_of(struct look *l, const struct json_member *m)
 {
-    static const char *const always[] = {"_seq", "_shard", "_last", "_src", "_rep"};
+    static const char *const others[] = {"_shard", "_src", "_rep"};
     static const char *const behind[] = {"messages", "params", "prompt", "tokens"};
     char c = m->key.p[1];
-    if (c != '_' && c != 'm' && c != 'p' && c != 't' && c != '\\')
-        return false;
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        if (json_key_is(m->key, always[i]))
-            return true;
-    for (size_t i = 0; i < sizeof behind / sizeof *behind && index > *(size_t *)arg; i++)
-        if (json_key_is(m->key, behind[i]))
-            return true;
-    return false;
+    bool escaped = c == '\\';
+    if (c == '_' || escaped) {
+        if (json_key_is(m->key, "_seq")) {
+            l->seq = l->n;
+            return OURS;
+        }
+        if (json_key_is(m->key, "_last")) {
+            l->last = json_kind(m->value) == JSON_TRUE;
+            return OURS;
+        }
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            if (json_key_is(m->key, others[i]))
+                return OURS;
+    }
+    l->error |= (c == 'e' || escaped) && json_key_is(m->key, "error");
+    if (c == 'm' || c == 'p' || c == 't' || escaped)
+        for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
+            if (json_key_is(m->key, behind[i]))
+                return OURS_BEHIND_SEQ;
+    return USERS;
+}
+
+/* One walk over the members for all that is asked of them. */
+static void look_at(struct look *l, const struct rec *rec)
+{
+    l->last = l->error = false;
+    GROW(l->kind, l->cap, rec->members.n);
+    for (l->n = 0; l->n < rec->members.n; l->n++)
+        l->kind[l->n] = (unsigned char)kind_of(l, &rec->members.v[l->n]);
+    l->error = l->error && rec_is_error(rec);
+}
+
+/* Of the names that a user's record may have, ours are the members behind `_seq`. */
+static bool is_ours(const struct json_member *m, size_t index, void *arg)
+{
+    const struct look *l = arg;
+    (void)m;
+    return l->kind[index] == OURS || (l->kind[index] == OURS_BEHIND_SEQ && index > l->seq);
 }
 
 static void count_error(struct gatherer *g, const struct rec *rec)
@@ -105,22 +144,21 @@ static void count_error(struct gatherer *g, const struct rec *rec)
 static void take(struct gatherer *g, const struct rec *rec, uint64_t seq)
 {
     struct err e;
-    const struct json_member *last = rec_find(rec, "_last");
     if (opt.expect_given && seq >= (uint64_t)opt.expect) {
         g->beyond++;
         return;
     }
-    if (!order_see(&g->order, seq, last && json_kind(last->value) == JSON_TRUE))
+    look_at(&g->look, rec);
+    if (!order_see(&g->order, seq, g->look.last))
         return;
-    size_t at = (size_t)(rec_find(rec, "_seq") - rec->members.v);
     if (opt.keep) {
         buf_clear(&g->line);
         buf_addstr(&g->line, rec->line);
     } else {
-        rec_without(&g->line, rec, is_ours, &at);
+        rec_without(&g->line, rec, is_ours, &g->look);
     }
     buf_putc(&g->line, '\n');
-    bool failed = rec_is_error(rec);
+    bool failed = g->look.error;
     if (failed)
         count_error(g, rec);
     if (out_write(&g->out.out, g->line.p, g->line.n, &e) < 0 ||
@@ -348,6 +386,7 @@ int main(int argc, char **argv)
     close_outputs(&g, complete);
     if (!opt.quiet)
         summary(&g);
+    free(g.look.kind);
     buf_release(&g.line);
     buf_release(&g.text);
     buf_release(&g.torn);

@@ -48,6 +48,10 @@ struct json_members {
  * Returns 0, or -1 with *fault filled.  Lone surrogate escapes are syntax and pass here. */
 int json_check(const char *p, size_t n, struct json_members *top, struct json_fault *fault);
 
+/* The same for a text that is known to be UTF-8. */
+int json_check_utf8(const char *p, size_t n, struct json_members *top,
+                    struct json_fault *fault);
+
 enum json_kind json_kind(struct str value);
 
 /* Walks an array or object:

@@ -198,10 +198,11 @@ static bool scan_value(struct scan *s, const char *p)
     return p == s->end || fail(s, p, "text behind the value");
 }
 
-int json_check(const char *p, size_t n, struct json_members *top, struct json_fault *fault)
+/* `valid`: the bytes that are UTF-8. */
+static int check(const char *p, size_t n, size_t valid, struct json_members *top,
+                 struct json_fault *fault)
 {
     struct scan s;
-    size_t valid = utf8_valid_to(p, n);
     s.end = p + valid;
     s.what = NULL;
     s.at = s.end;
@@ -216,4 +217,14 @@ int json_check(const char *p, size_t n, struct json_members *top, struct json_fa
     size_t at = (size_t)(s.at - p);
     *fault = (struct json_fault){at == valid && valid < n ? "invalid UTF-8" : s.what, at};
     return -1;
+}
+
+int json_check(const char *p, size_t n, struct json_members *top, struct json_fault *fault)
+{
+    return check(p, n, utf8_valid_to(p, n), top, fault);
+}
+
+int json_check_utf8(const char *p, size_t n, struct json_members *top, struct json_fault *fault)
+{
+    return check(p, n, n, top, fault);
 }

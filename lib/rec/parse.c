@@ -41,7 +41,9 @@ void rec_parse(struct rec *rec)
     if (rec->fault)
         return;
     struct str line = rec->line;
-    if (json_check(line.p, line.n, &rec->members, &f) == 0) {
+    int (*check)(const char *, size_t, struct json_members *,
+                 struct json_fault *) = rec->is_utf8 ? json_check_utf8 : json_check;
+    if (check(line.p, line.n, &rec->members, &f) == 0) {
         if (*json_skip_blanks(line.p, line.p + line.n) != '{')
             rec_fault(rec, "not_object", "not a JSON object");
         return;

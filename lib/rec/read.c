@@ -64,6 +64,7 @@ static void make_room(struct rec_reader *r)
         memmove(r->bytes, r->bytes + r->at, left);
     r->offset += r->at;
     r->seen -= r->at;
+    r->utf8 -= r->utf8 < r->at ? r->utf8 : r->at;
     r->have = left;
     r->at = 0;
     if (r->have < r->cap)
@@ -77,6 +78,16 @@ static void make_room(struct rec_reader *r)
         want = r->have + 1;
     r->bytes = xrealloc_n(r->bytes, want, 1);
     r->cap = want;
+}
+
+/* Looks whether all lines that came are UTF-8: in one sweep, that is cheaper than one by one.
+ */
+static void check_utf8(struct rec_reader *r, size_t came)
+{
+    const char *lf = memrchr(r->bytes + r->have - came, '\n', came);
+    size_t to = lf ? (size_t)(lf - r->bytes) + 1 : 0, from = r->utf8 > r->at ? r->utf8 : r->at;
+    if (to > from && utf8_check(r->bytes + from, to - from))
+        r->utf8 = to;
 }
 
 int reader_fill(struct rec_reader *r, struct err *e)
@@ -93,6 +104,8 @@ int reader_fill(struct rec_reader *r, struct err *e)
     }
     r->eof = k == 0;
     r->have += (size_t)k;
+    if (k > 0)
+        check_utf8(r, (size_t)k);
     return k > 0;
 }
 
@@ -144,6 +157,7 @@ int reader_piece(struct rec_reader *r, bool (*find)(struct rec_reader *), struct
     else
         rec_marks_find(&rec->marks, (struct str){r->bytes + r->at, n});
     *length = r->dropped + n;
+    rec->is_utf8 = found && !r->dropped && r->seen < r->utf8;
     r->cut = !found;
     r->at = r->seen = r->seen + found;
     return found || *length;

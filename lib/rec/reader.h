@@ -20,6 +20,7 @@ struct rec_reader {
     size_t max_record;
     char *bytes;
     size_t cap, at, seen, have;
+    size_t utf8;     /* the bytes before it are UTF-8, and end with a line */
     uint64_t offset; /* in the file, of bytes[0] */
     uint64_t line;   /* number of the line that begins at, or goes on at, `at` */
     uint64_t to;     /* end of the range, for a reader of a range */

@@ -33,6 +33,7 @@ struct rec {
         *fault; /* NULL, or an error type: "bad_json", "bad_utf8", "not_object", "too_long" */
     char message[160];      /* says what and where, when fault is set */
     struct rec_marks marks; /* of a line with a fault */
+    bool is_utf8;           /* the line is, as far as its reader knows */
 };
 
 struct rec_reader;

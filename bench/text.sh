@@ -79,8 +79,36 @@ done
 compare "llama3 load, s" load "$material/tokenizers/llama3" 1
 
 # The job's own way: records with one constant beginning, rendered and encoded.
-for ((i = 0; i < 20; i++)); do cat data/unified.jsonl; done |
-    "$bin/render-prompt" -q -t data/templates/combined_v1.json -s combined_optimized > "$tmp/messages"
+many() { local i; for ((i = 0; i < 20; i++)); do cat data/unified.jsonl; done; }
+render() { "$bin/render-prompt" -q -t data/templates/combined_v1.json -s combined_optimized "$@"; }
+many | render > "$tmp/messages"
 for ((i = 0; i < runs; i++)); do
     "$bench/tok_bench" prompts "$material/tokenizers/qwen3" "$tmp/messages" 1
 done | median | { read -r rate; row "qwen3 prompts, records/s" "$rate" - -; }
+
+# The same as a pipe of two tools, each second of either counted, loading too.
+many > "$tmp/records"
+TIMEFORMAT='%U %S'
+for ((i = 0; i < runs; i++)); do
+    { time { render --chat "$material/tokenizers/qwen3" "$tmp/records" |
+        "$bin/tokenize" -q -m "$material/tokenizers/qwen3" --field prompt > "$tmp/tokens"; }; } 2>&1
+done | awk -v n="$(wc -l < "$tmp/records")" '{ printf "%.0f\n", n / ($1 + $2) }' | median |
+    { read -r rate; row "render-prompt | tokenize, records/s" "$rate" - -; }
+
+# One million bytes that give no pattern anything to split at.
+worst() { # worst KIND
+    case $1 in
+    word) printf 'abcdefghijklmnopqrstuvwxyz%.0s' {1..38462} | head -c 1000000 ;;
+    letter) head -c 1000000 /dev/zero | tr '\0' a ;;
+    blanks) head -c 1000000 /dev/zero | tr '\0' ' ' ;;
+    marks) printf '\u0301%.0s' {1..500000} ;;
+    esac | jq -Rsc '{text: .}'
+}
+for kind in word letter blanks marks; do
+    worst $kind > "$tmp/$kind"
+    for name in qwen2.5 gpt-oss llama2; do
+        for ((i = 0; i < runs; i++)); do
+            "$bench/tok_bench" encode "$material/tokenizers/$name" "$tmp/$kind" 1
+        done | median | { read -r rate; row "$name 1 MB of $kind, s" "$(ratio 1 "$rate")" - -; }
+    done
+done

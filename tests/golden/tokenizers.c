@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct run {
@@ -155,6 +156,51 @@ static void run_cases(struct run *r, const char *name, const char *path,
     close(fd);
 }
 
+static struct golden_count lengthy = {.kind = "tokenizers-long"};
+
+/* ---- texts that give no pattern anything to split at --------------------------------------
+ */
+
+/* Each takes some 30 ms where time grows with the length, and minutes where with its square;
+ * bench/text.sh measures 1 MB. */
+enum { LONG = 1 << 17 };
+
+static void check_long(struct golden_count *c, const struct tokenizer *t,
+                       struct tokenizer_work *w)
+{
+    static const char *const units[] = {"abcdefghijklmnopqrstuvwxyz",
+                                        "a",
+                                        " ",
+                                        "\n",
+                                        "1",
+                                        ".",
+                                        "\u0301",
+                                        "\u0323\u0301",
+                                        "\u4e2d",
+                                        "a ",
+                                        "<|"};
+    struct buf text = {0};
+    struct ids ids = {0};
+    struct err e = {0};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        buf_clear(&text);
+        while (text.n < LONG)
+            buf_puts(&text, units[i]);
+        ids.n = 0;
+        clock_t begin = clock();
+        int rc = tokenizer_encode(t, w, buf_str(&text), false, &ids, &e);
+        double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+        if (rc < 0)
+            golden_fail(c, "'%s' over and over: %s", units[i], e.text);
+        else if (seconds > 3)
+            golden_fail(c, "'%s' over and over: %.1f s", units[i], seconds);
+        else
+            c->passed++;
+    }
+    buf_release(&text);
+    ids_release(&ids);
+}
+
 static void run_tokenizer(const char *kind, const char *name, const char *dir,
                           const char *cases,
                           void (*check)(struct run *, const char *, const struct rec *))
@@ -172,6 +218,8 @@ static void run_tokenizer(const char *kind, const char *name, const char *dir,
     r.t = t;
     run_cases(&r, name, cases, check);
     golden_report(&c);
+    if (t)
+        check_long(&lengthy, t, r.w);
     ids_release(&r.want);
     ids_release(&r.got);
     buf_release(&r.text);
@@ -279,6 +327,7 @@ int main(int argc, char **argv)
         malformed.skipped = 1;
     }
     golden_report(&malformed);
+    golden_report(&lengthy);
     free(folder);
     free(bad);
     return golden_done();

@@ -1,7 +1,7 @@
 /* render-prompt.c - makes messages, and prompts, from records by a template. */
 #include "base/args.h"
 #include "base/file.h"
-#include "rec/rec.h"
+#include "rec/filter.h"
 #include "render-prompt/show.h"
 #include "text/chat.h"
 #include "text/strategy.h"
@@ -35,9 +35,8 @@ struct run {
     bool for_eyes, colour;  /* the mask goes to a terminal */
     bool reserved[N_ADDED]; /* members that a record may not have yet */
     bool replaces[N_ADDED]; /* members that we add, so --overwrite drops the record's */
-    struct out out;
-    struct buf line, bare, messages, prompt, kwargs;
-    uint64_t records, failed, passed;
+    struct filter filter;
+    struct buf bare, messages, prompt, kwargs;
 };
 
 /* ---- one record ----------------------------------------------------------- */
@@ -46,7 +45,8 @@ static int check_reserved(const struct run *r, const struct rec *rec, const char
                           struct err *e)
 {
     for (int i = 0; i < N_ADDED; i++) {
-        if (r->reserved[i] && rec_find(rec, added[i])) {
+        const struct json_member *m = rec_find(rec, added[i]);
+        if (r->reserved[i] && m && json_kind(m->value) != JSON_NULL) {
             *type = "reserved_member";
             return err_set(e, EXIT_DATA,
                            "the record already has \"%s\"; --overwrite replaces it", added[i]);
@@ -119,7 +119,7 @@ static int make_prompt(struct run *r, const struct rec *rec, const char **type, 
     return chat_render(r->chat, messages, tools, kwargs, true, &r->prompt, e);
 }
 
-/* True for a member of the record that ours takes the place of. */
+/* True for a member of the record that ours takes the place of: without --overwrite a null. */
 static bool is_replaced(const struct json_member *m, size_t index, void *arg)
 {
     const struct run *r = arg;
@@ -130,113 +130,50 @@ static bool is_replaced(const struct json_member *m, size_t index, void *arg)
     return false;
 }
 
-static void put_record(struct run *r, const struct rec *rec)
+static void put_record(struct run *r, const struct rec *rec, struct buf *line)
 {
-    if (r->o.overwrite) {
-        rec_without(&r->bare, rec, is_replaced, r);
-        rec_begin_line(&r->line, buf_str(&r->bare));
-    } else {
-        rec_begin(&r->line, rec);
-    }
+    rec_begin_without(line, &r->bare, rec, is_replaced, r);
     if (r->strategies) {
-        rec_member(&r->line, added[MESSAGES]);
-        buf_addstr(&r->line, buf_str(&r->messages));
+        rec_member(line, added[MESSAGES]);
+        buf_addstr(line, buf_str(&r->messages));
     }
     if (r->params.n) {
-        rec_member(&r->line, added[PARAMS]);
-        buf_addstr(&r->line, r->params);
+        rec_member(line, added[PARAMS]);
+        buf_addstr(line, r->params);
     }
     if (r->tokenizer) {
-        rec_member(&r->line, added[MASK]);
-        show_json(&r->line, &r->mask);
+        rec_member(line, added[MASK]);
+        show_json(line, &r->mask);
     } else if (r->chat) {
-        rec_member(&r->line, added[PROMPT]);
-        json_quote(&r->line, buf_str(&r->prompt));
+        rec_member(line, added[PROMPT]);
+        json_quote(line, buf_str(&r->prompt));
     }
-    rec_end(&r->line);
+    rec_end(line);
 }
 
-static int render(struct run *r, const struct rec *rec, const char **type, struct err *e)
+static int render(void *arg, const struct rec *rec, struct buf *line, const char **type,
+                  struct err *e)
 {
+    struct run *r = arg;
     if (check_reserved(r, rec, type, e) < 0 ||
         (r->strategies && make_messages(r, rec, type, e) < 0) ||
         (r->chat && make_prompt(r, rec, type, e) < 0))
         return -1;
-    if (r->for_eyes) {
-        buf_clear(&r->line);
-        show_text(&r->line, &r->mask, r->tokenizer, r->work, r->colour, rec->file, rec->number);
-    } else {
-        put_record(r, rec);
-    }
+    if (r->for_eyes)
+        show_text(line, &r->mask, r->tokenizer, r->work, r->colour, rec->file, rec->number);
+    else
+        put_record(r, rec, line);
     return 0;
 }
 
 /* ---- all records ---------------------------------------------------------- */
 
-/* Ends the run, with what was done so far written. */
-static _Noreturn void stop(struct run *r, const struct err *why)
-{
-    struct err e = {0};
-    if (why->status != EXIT_IO && out_flush(&r->out, &e) < 0)
-        die_err(&e);
-    die_err(why);
-}
-
-static void take_record(struct run *r, const struct rec *rec)
-{
-    struct err e = {0};
-    const char *type = NULL;
-    r->records++;
-    if (!rec->fault && rec_is_error(rec)) {
-        r->passed++;
-        buf_clear(&r->line);
-        buf_addstr(&r->line, rec->line);
-        buf_putc(&r->line, '\n');
-    } else if (rec->fault || render(r, rec, &type, &e) < 0) {
-        if (r->o.strict) {
-            if (rec->fault)
-                err_set(&e, EXIT_DATA, "%s", rec->message);
-            else
-                err_prefix(&e, "%s:%llu", rec->file, (unsigned long long)rec->number);
-            e.status = EXIT_DATA;
-            stop(r, &e);
-        }
-        r->failed++;
-        rec_fail(&r->line, rec, tool_name, type, e.text);
-    }
-    if (out_write(&r->out, r->line.p, r->line.n, &e) < 0)
-        die_err(&e);
-}
-
-static void take_file(struct run *r, const char *path)
-{
-    struct err e = {0};
-    struct rec rec = {0};
-    int fd = file_open_input(path, &e), got;
-    if (fd < 0)
-        stop(r, &e);
-    struct rec_reader *in = rec_reader_new(fd, file_label(path), (size_t)r->o.max_record);
-    while ((got = rec_read(in, &rec, &e)) > 0) {
-        take_record(r, &rec);
-        /* Whoever reads from us gets all that is done before we wait for more. */
-        if (!rec_ready(in) && out_flush(&r->out, &e) < 0)
-            die_err(&e);
-    }
-    if (got < 0)
-        stop(r, &e);
-    rec_release(&rec);
-    rec_reader_free(in);
-    if (fd)
-        close(fd);
-}
-
-static void summary(const struct run *r)
+static void summary(const struct filter *f)
 {
     struct buf earlier = {0};
-    if (r->passed)
-        buf_printf(&earlier, ", %llu failed before", (unsigned long long)r->passed);
-    warn("%llu records, %llu errors%s", (unsigned long long)r->records,
-         (unsigned long long)r->failed, r->passed ? earlier.p : "");
+    buf_printf(&earlier, ", %llu failed before", (unsigned long long)f->passed);
+    warn("%llu records, %llu errors%s", (unsigned long long)f->records,
+         (unsigned long long)f->failed, f->passed ? earlier.p : "");
     buf_release(&earlier);
 }
 
@@ -252,7 +189,7 @@ static void list_strategies(struct run *r)
             if (*p == '\n' || *p == '\r')
                 *p = ' ';
         buf_putc(&b, '\n');
-        if (out_write(&r->out, b.p, b.n, &e) < 0)
+        if (out_write(&r->filter.out, b.p, b.n, &e) < 0)
             die_err(&e);
     }
     buf_release(&b);
@@ -446,7 +383,7 @@ static void release(struct run *r)
     mask_release(&r->mask);
     tokenizer_work_free(r->work);
     tokenizer_free(r->tokenizer);
-    buf_release(&r->line);
+    filter_release(&r->filter);
     buf_release(&r->bare);
     buf_release(&r->messages);
     buf_release(&r->prompt);
@@ -456,11 +393,17 @@ static void release(struct run *r)
 int main(int argc, char **argv)
 {
     tool_name = "render-prompt";
+    static char dash[] = "-", *standard_input[] = {dash, NULL};
     struct run r = {.o.max_record = 16 << 20};
     struct err e = {0};
     char **files = parse_options(&r.o, argc, argv);
     check_options(&r.o);
-    out_open(&r.out, 1, "<stdout>");
+    r.filter = (struct filter){.stage = tool_name,
+                               .max_record = (size_t)r.o.max_record,
+                               .strict = r.o.strict,
+                               .convert = render,
+                               .arg = &r};
+    out_open(&r.filter.out, STDOUT_FILENO, "<stdout>");
     if (r.o.template && !(r.strategies = strategies_load(r.o.template, &e)))
         die_err(&e);
     if (r.o.list) {
@@ -470,15 +413,14 @@ int main(int argc, char **argv)
             open_strategy(&r);
         if (r.o.chat_dir || r.o.chat_template)
             open_chat(&r);
-        if (!*files)
-            take_file(&r, "-");
-        for (; *files; files++)
-            take_file(&r, *files);
+        for (char **f = *files ? files : standard_input; *f; f++)
+            if (filter_file(&r.filter, *f, &e) < 0)
+                die_err(&e);
     }
-    if (out_close(&r.out, &e) < 0)
+    if (out_close(&r.filter.out, &e) < 0)
         die_err(&e);
     if (!r.o.list && !r.o.quiet)
-        summary(&r);
+        summary(&r.filter);
     release(&r);
     return EXIT_OK;
 }

@@ -1,7 +1,7 @@
 /* tokenize - token ids of records' text, or text of their token ids. */
 #include "base/args.h"
 #include "base/file.h"
-#include "rec/rec.h"
+#include "rec/filter.h"
 #include "text/tokenizer.h"
 
 #include <unistd.h>
@@ -44,10 +44,10 @@ static const struct args args = {
 struct run {
     const struct tokenizer *t;
     struct tokenizer_work *w;
-    struct out out;
-    struct buf line, bare, text;
+    struct filter filter;
+    struct buf bare, text;
     struct ids ids;
-    uint64_t records, failed, passed, tokens;
+    uint64_t tokens;
 };
 
 /* ---- one record ------------------------------------------------------------- */
@@ -86,16 +86,17 @@ static int read_ids(struct run *r, struct str value, const char **type, struct e
 }
 
 /* Fills r->ids and r->text, one from the other. */
-static int convert(struct run *r, const struct rec *rec, const char **type, struct err *e)
+static int convert_text(struct run *r, const struct rec *rec, const char **type, struct err *e)
 {
     const char *wanted = opt.decode ? "tokens" : opt.field;
     const struct json_member *m = rec_find(rec, wanted);
-    if (!opt.overwrite && rec_find(rec, added())) {
+    const struct json_member *has = rec_find(rec, added());
+    if (!opt.overwrite && has && json_kind(has->value) != JSON_NULL) {
         *type = "reserved_member";
         return err_set(e, EXIT_DATA, "the record already has \"%s\"; --overwrite replaces it",
                        added());
     }
-    if (!m) {
+    if (!m || json_kind(m->value) == JSON_NULL) {
         *type = "missing_field";
         return err_set(e, EXIT_DATA, "field \"%s\" missing", wanted);
     }
@@ -120,96 +121,37 @@ static bool is_replaced(const struct json_member *m, size_t index, void *arg)
     return json_key_is(m->key, added());
 }
 
-static void put_record(struct run *r, const struct rec *rec)
+static int convert(void *arg, const struct rec *rec, struct buf *line, const char **type,
+                   struct err *e)
 {
-    if (opt.overwrite) {
-        rec_without(&r->bare, rec, is_replaced, NULL);
-        rec_begin_line(&r->line, buf_str(&r->bare));
-    } else {
-        rec_begin(&r->line, rec);
-    }
-    rec_member(&r->line, added());
+    struct run *r = arg;
+    if (convert_text(r, rec, type, e) < 0)
+        return -1;
+    rec_begin_without(line, &r->bare, rec, is_replaced, NULL);
+    rec_member(line, added());
     if (opt.decode) {
-        json_quote(&r->line, buf_str(&r->text));
+        json_quote(line, buf_str(&r->text));
     } else {
-        buf_putc(&r->line, '[');
+        buf_putc(line, '[');
         for (size_t i = 0; i < r->ids.n; i++)
-            buf_printf(&r->line, "%s%d", i ? "," : "", r->ids.v[i]);
-        buf_putc(&r->line, ']');
+            buf_printf(line, "%s%d", i ? "," : "", r->ids.v[i]);
+        buf_putc(line, ']');
     }
-    rec_end(&r->line);
+    rec_end(line);
     r->tokens += r->ids.n;
+    return 0;
 }
 
 /* ---- all records -------------------------------------------------------------- */
 
-/* Ends the run, with what was done so far written. */
-static _Noreturn void stop(struct run *r, const struct err *why)
-{
-    struct err e = {0};
-    if (why->status != EXIT_IO && out_flush(&r->out, &e) < 0)
-        die_err(&e);
-    die_err(why);
-}
-
-static void take_record(struct run *r, const struct rec *rec)
-{
-    struct err e = {0};
-    const char *type = NULL;
-    r->records++;
-    if (!rec->fault && rec_is_error(rec)) {
-        r->passed++;
-        buf_clear(&r->line);
-        buf_addstr(&r->line, rec->line);
-        buf_putc(&r->line, '\n');
-    } else if (!rec->fault && convert(r, rec, &type, &e) == 0) {
-        put_record(r, rec);
-    } else {
-        if (e.status == EXIT_CONFIG)
-            stop(r, &e);
-        if (opt.strict) {
-            if (rec->fault)
-                err_set(&e, EXIT_DATA, "%s", rec->message);
-            else
-                err_prefix(&e, "%s:%llu", rec->file, (unsigned long long)rec->number);
-            stop(r, &e);
-        }
-        r->failed++;
-        rec_fail(&r->line, rec, tool_name, type, e.text);
-    }
-    if (out_write(&r->out, r->line.p, r->line.n, &e) < 0)
-        die_err(&e);
-}
-
-static void take_file(struct run *r, const char *path)
-{
-    struct err e = {0};
-    struct rec rec = {0};
-    int fd = file_open_input(path, &e), got;
-    if (fd < 0)
-        stop(r, &e);
-    struct rec_reader *in = rec_reader_new(fd, file_label(path), (size_t)opt.max_record);
-    while ((got = rec_read(in, &rec, &e)) > 0) {
-        take_record(r, &rec);
-        /* Whoever reads from us gets all that is done before we wait for more. */
-        if (!rec_ready(in) && out_flush(&r->out, &e) < 0)
-            die_err(&e);
-    }
-    if (got < 0)
-        stop(r, &e);
-    rec_release(&rec);
-    rec_reader_free(in);
-    if (fd > 0)
-        close(fd);
-}
-
 static void summary(const struct run *r)
 {
     struct buf earlier = {0};
-    buf_printf(&earlier, ", %llu failed before", (unsigned long long)r->passed);
-    warn("%llu records, %llu tokens, %llu errors%s", (unsigned long long)r->records,
-         (unsigned long long)r->tokens, (unsigned long long)r->failed,
-         r->passed ? earlier.p : "");
+    const struct filter *f = &r->filter;
+    buf_printf(&earlier, ", %llu failed before", (unsigned long long)f->passed);
+    warn("%llu records, %llu tokens, %llu errors%s", (unsigned long long)f->records,
+         (unsigned long long)r->tokens, (unsigned long long)f->failed,
+         f->passed ? earlier.p : "");
     buf_release(&earlier);
 }
 
@@ -231,10 +173,16 @@ int main(int argc, char **argv)
     if (!(r.t = tokenizer_load(opt.model, &e))) /* missing or damaged: no model to work with */
         die(e.status == EXIT_NOINPUT ? EXIT_CONFIG : e.status, "%s", e.text);
     r.w = tokenizer_work_new(r.t);
-    out_open(&r.out, STDOUT_FILENO, "<stdout>");
+    r.filter = (struct filter){.stage = tool_name,
+                               .max_record = (size_t)opt.max_record,
+                               .strict = opt.strict,
+                               .convert = convert,
+                               .arg = &r};
+    out_open(&r.filter.out, STDOUT_FILENO, "<stdout>");
     for (char **f = *files ? files : standard_input; *f; f++)
-        take_file(&r, *f);
-    if (out_close(&r.out, &e) < 0)
+        if (filter_file(&r.filter, *f, &e) < 0)
+            die_err(&e);
+    if (out_close(&r.filter.out, &e) < 0)
         die_err(&e);
     if (!opt.quiet)
         summary(&r);

@@ -115,6 +115,7 @@ type_of() { # the error type of the record that is given
 }
 
 @test "gpu-infer: whichever of messages, prompt and tokens stands last is asked" {
+    [ "$(infer --max-tokens 1 <<< '{"tokens":[5,6],"messages":null,"prompt":null}' | jq -c .response)" = "$(infer --max-tokens 1 <<< '{"tokens":[5,6]}' | jq -c .response)" ]
     long='"messages":[{"role":"user","content":"hello"}]'
     n() { infer --max-tokens 1 <<< "$1" | jq '.response.usage.prompt_tokens'; }
     [ "$(n '{"tokens":[1,2,3]}')" -eq 3 ]

@@ -89,6 +89,32 @@ END
     [ "$output" = '{"text":"a","params":{"x":1},"messages":[{"role":"user","content":"a"}]}' ]
 }
 
+@test "render-prompt: a null of our names is no member of ours" {
+    run bash -c "echo '{\"messages\":null,\"text\":\"a\",\"params\":null}' | render-prompt -q -t t.json -s raw"
+    [ "$output" = '{"text":"a","params":null,"messages":[{"role":"user","content":"a"}]}' ]
+    run bash -c "echo '{\"messages\":[],\"prompt\":null}' | render-prompt -q --chat-template c.jinja"
+    [ "$output" = '{"messages":[],"prompt":"<assistant>"}' ]
+    run bash -c "echo '{\"messages\":null}' | render-prompt -q --chat-template c.jinja"
+    [[ "$output" == *'"type":"missing_field"'* ]]
+}
+
+@test "render-prompt: --date is what strftime_now says" {
+    echo '{{ strftime_now("%d %b %Y %H:%M:%S") }}' > c.jinja
+    run bash -c "echo '{\"messages\":[]}' | render-prompt -q --chat-template c.jinja --date 2024-02-29T23:59:58"
+    [[ "$output" == *'"prompt":"29 Feb 2024 23:59:58"}' ]]
+    run render-prompt --chat-template c.jinja --date 2023-02-29 < /dev/null
+    [ "$status" -eq 64 ]
+    [[ "$output" == *"YYYY-MM-DDTHH:MM:SS"* ]]
+}
+
+@test "render-prompt: a template without end stops with its name, line and column" {
+    printf '%s\n' 'a' '{% for i in range(99999) %}' '  {% for k in range(99999) %}{% endfor %}' '{% endfor %}' > c.jinja
+    run bash -c "echo '{\"messages\":[]}' | render-prompt -q --strict --chat-template c.jinja"
+    [ "$status" -eq 65 ]
+    [[ "$output" == "render-prompt: <stdin>:1: c.jinja:3:"*"steps"* ]]
+    [ "${#lines[@]}" -eq 1 ]
+}
+
 @test "render-prompt: --chat-template adds the prompt from the record's own messages" {
     run bash -c "echo '{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"tools\":[{},{}],\"chat_template_kwargs\":{\"word\":\"W\"}}' |
         render-prompt -q --chat-template c.jinja"

@@ -86,6 +86,13 @@ EOF
     [ "$output" = '{"tokens":[2,3],"text":"<|im_start|><|im_end|>"}' ]
 }
 
+@test "tokenize: a null is no text, and no tokens of ours" {
+    run tokenize_q <<< '{"text":null}'
+    [[ "$output" == *'"type":"missing_field"'* ]]
+    run tokenize_q <<< '{"text":"","tokens":null}'
+    [ "$output" = '{"text":"","tokens":[]}' ]
+}
+
 @test "tokenize: --strict stops at the first bad record and names it" {
     sed -i '3s/.*/{"id":3}/' in.jsonl
     run tokenize_q --strict in.jsonl

@@ -126,3 +126,18 @@ void rec_without(struct buf *out, const struct rec *rec,
     }
     buf_add(out, done, (size_t)(end - done));
 }
+
+void rec_begin_without(struct buf *out, struct buf *scratch, const struct rec *rec,
+                       bool (*drop)(const struct json_member *m, size_t index, void *arg),
+                       void *arg)
+{
+    size_t i = 0;
+    while (i < rec->members.n && !drop(&rec->members.v[i], i, arg))
+        i++;
+    if (i == rec->members.n) {
+        rec_begin(out, rec);
+        return;
+    }
+    rec_without(scratch, rec, drop, arg);
+    rec_begin_line(out, buf_str(scratch));
+}

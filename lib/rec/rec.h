@@ -96,6 +96,10 @@ void rec_end(struct buf *out);
  * neighbouring comma; every other byte as it came.  No LF. */
 void rec_without(struct buf *out, const struct rec *rec,
                  bool (*drop)(const struct json_member *m, size_t index, void *arg), void *arg);
+/* Begins a line without those members; scratch keeps what is left of the record. */
+void rec_begin_without(struct buf *out, struct buf *scratch, const struct rec *rec,
+                       bool (*drop)(const struct json_member *m, size_t index, void *arg),
+                       void *arg);
 
 /* ---- error records -------------------------------------------------------- */
 

@@ -37,15 +37,15 @@ static int check_ids(const struct prepare *p, const struct ids *ids, const char 
 
 /* ---- the prompt --------------------------------------------------------------- */
 
-/* The member that asks: whichever of the three stands last, so that each tool of the chain may
- * be the last one before us. */
+/* The member that asks: whichever of the three stands last and is not null, so that each tool
+ * of the chain may be the last one before us. */
 static const struct json_member *question(const struct rec *rec)
 {
     static const char *const names[] = {"messages", "prompt", "tokens"};
     const struct json_member *last = NULL;
     for (size_t i = 0; i < 3; i++) {
         const struct json_member *m = rec_find(rec, names[i]);
-        if (m && (!last || m > last))
+        if (m && json_kind(m->value) != JSON_NULL && (!last || m > last))
             last = m;
     }
     return last;

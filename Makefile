@@ -121,19 +121,28 @@ test-golden: $(GOLDS)           ## golden runners on GOLDEN=DIR MATERIAL=DIR
 	$(RUN_TESTS) '' -- $(GOLDS)
 lint:                           ## layers, formatting, shell scripts, man pages, sizes
 	tests/lint.sh
-install: all                    ## install tools and man pages under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man{1,7}
+install: all                    ## install tools, man pages and completions under PREFIX, below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man{1,7} \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	for t in $(notdir $(TOOLS)); do \
+	  PATH=$(abspath $(BIN)):$$PATH pipelines/completion.sh bash $$t > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t; \
+	  PATH=$(abspath $(BIN)):$$PATH pipelines/completion.sh zsh $$t > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$t; done
+dist:                           ## millrace-VERSION.tar.gz of what is committed
+	git archive --prefix=millrace-$(VERSION)/ -o millrace-$(VERSION).tar.gz HEAD
 deps:                           ## install the Debian packages that this needs
 	pipelines/deps.sh
-doctor:                         ## say what this machine has
-	@pipelines/doctor.sh $(MODEL)
+doctor:                         ## say what this machine has, and what mends what it has not
+	@$(MAKE) -s all $B/bench/bandwidth > /dev/null 2>&1 || true
+	@RUN='$(or $(RUN),run)' BANDWIDTH=$B/bench/bandwidth pipelines/doctor.sh '$(or $(MODEL),data/models/router)'
+config:                         ## write config.mk: GPUS= DTYPE= MODEL= RUN= LAUNCH= NODES=, ACCELERATE=FILE, or asks
+	@pipelines/config.sh
 clean:                          ## remove build/ and bin/
 	rm -rf build bin
 help:                           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-.PHONY: all deps doctor test test-code test-golden lint install clean help FORCE
+.PHONY: all deps dist config doctor test test-code test-golden lint install clean help FORCE
 
 -include $(wildcard pipelines/*.mk)

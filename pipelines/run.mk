@@ -16,6 +16,8 @@ MAX      ?=
 # members to score against
 GOLD     ?= label
 GROUP    ?= $(if $(findstring /,$(DATA)),,channel)
+# auto (the checkpoint's), f32 or bf16
+DTYPE    ?= auto
 # more options for gpu-infer, such as --choices a,b,c
 INFER    ?=
 # 1 starts over
@@ -29,7 +31,7 @@ ifneq ($(filter run gathered shards prompts shard-%,$(MAKECMDGOALS)),)
 run.odd := ' " ` $$ \ * ? [ ] { } ( ) < > | & ; ! ~ % : = #
 run.check = $(if $(word 2,$($1)),$(error $1: '$($1)' has a blank; use a path without blanks))$(strip \
   $(foreach c,$(run.odd),$(if $(findstring $c,$($1)),$(error $1: '$($1)' has a '$c'; use a plainer path))))
-$(foreach v,DATA MODEL TEMPLATE STRATEGY GPUS MAX GOLD GROUP RUN,$(call run.check,$v))
+$(foreach v,DATA MODEL TEMPLATE STRATEGY GPUS MAX GOLD GROUP DTYPE RUN,$(call run.check,$v))
 $(if $(shell [[ '$(GPUS)' =~ ^[1-9][0-9]{0,3}$$ ]] || echo bad),$(error GPUS: must be 1 to 9999, not '$(GPUS)'))
 $(if $(shell [[ '$(MAX)' =~ ^[0-9]*$$ ]] || echo bad),$(error MAX: must be a number of records, not '$(MAX)'))
 
@@ -48,6 +50,7 @@ O := $(RUN)/$(NAME)
 
 export PATH := $(abspath $(BIN)):$(PATH)
 run.ids   := $(shell seq 0 $$(($(GPUS) - 1)))
+run.infer := $(if $(filter auto,$(DTYPE)),,--dtype $(DTYPE)) $(INFER)
 run.limit := $(if $(MAX),--limit $(MAX))
 run.render = render-prompt -q -t $(run.template) $(run.strategy:%=-s %)
 
@@ -59,7 +62,7 @@ $O/:
 
 # What the answers depend on.  A difference under one NAME is refused before anything runs.
 $O/manifest.json: FORCE | all $O/
-	@$(if $(FRESH),pipelines/alone.sh $O rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(INFER)
+	@$(if $(FRESH),pipelines/alone.sh $O rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(run.infer)
 
 # How many records, and what to score: may change from call to call.
 $O/limit: FORCE | $O/
@@ -77,7 +80,7 @@ gathered: shards
 
 shards: $(run.ids:%=shard-%)
 $(run.ids:%=shard-%): shard-%: $O/manifest.json | forget-times
-	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(INFER) --metrics $O/times-$*.json -o $O/out-$*.jsonl
+	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(run.infer) --metrics $O/times-$*.json -o $O/out-$*.jsonl
 
 # Those of an earlier call, which may have had more shards.
 forget-times: | $O/

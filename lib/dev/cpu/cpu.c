@@ -1,5 +1,5 @@
 /* cpu.c - the CPU backend's table, life, memory and choice of instruction set. */
-#include "dev/cpu/cpu.h"
+#include "dev/cpu/train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +82,7 @@ static void cpu_close(struct dev *d)
     if (!c)
         return;
     release(c);
+    cpu_train_free(c);
     pool_free(c->pool);
     free(c);
 }
@@ -179,4 +180,5 @@ const struct dev_ops dev_cpu = {
     .head_logits = cpu_head_logits,
     .head_logprob = cpu_head_logprob,
     .head_argmax = cpu_head_argmax,
+    .train = &cpu_train,
 };

@@ -15,6 +15,7 @@ struct cpu {
     int32_t *tiles;          /* pieces before span or expert i, [most of either + 1] */
     struct head_part *parts; /* [chunks][rows] */
     float *picked;           /* [rows] */
+    struct cpu_train *train; /* train.h; NULL: nothing is trained */
 };
 
 typedef void rows_fn(const void *job, int64_t row0, int64_t row1);

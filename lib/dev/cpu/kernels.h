@@ -112,6 +112,8 @@ struct head_job {
     int64_t rows;
 };
 
+struct train_kernels;
+
 struct kernels {
     const char *isa;
     int64_t (*panel)(int64_t rows); /* blocks a tile should have for so many rows */
@@ -132,6 +134,7 @@ struct kernels {
     /* 16 rows of n * 16 32-bit words, `stride` bytes apart and perhaps unaligned, become
      * dst[n * 16][16]. */
     void (*transpose)(uint32_t *dst, const char *src, int64_t stride, int64_t n);
+    const struct train_kernels *train; /* train_kernels.h */
 };
 
 extern const struct kernels kernels_avx2, kernels_avx512;

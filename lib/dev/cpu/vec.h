@@ -80,6 +80,10 @@ INLINE v16 v_min(v16 a, v16 b)
 {
     return _mm512_min_ps(a, b);
 }
+INLINE v16 v_sqrt(v16 x)
+{
+    return _mm512_sqrt_ps(x);
+}
 INLINE v16 v_abs(v16 x)
 {
     return _mm512_abs_ps(x);
@@ -231,6 +235,10 @@ INLINE v16 v_max(v16 x, v16 y)
 INLINE v16 v_min(v16 x, v16 y)
 {
     return V_EACH2(_mm256_min_ps, x, y);
+}
+INLINE v16 v_sqrt(v16 x)
+{
+    return V_EACH1(_mm256_sqrt_ps, x);
 }
 INLINE v16 v_abs(v16 x)
 {

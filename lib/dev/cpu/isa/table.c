@@ -1,5 +1,5 @@
 /* table.c - the kernels of this instruction set. */
-#include "dev/cpu/isa.h"
+#include "dev/cpu/isa/train.h"
 
 #define NAME_(isa) #isa
 #define NAME(isa) NAME_(isa)
@@ -19,4 +19,5 @@ const struct kernels SYM(kernels) = {
     .head_merge = SYM(head_merge),
     .widen = SYM(widen),
     .transpose = SYM(transpose),
+    .train = &SYM(train_kernels),
 };

@@ -4,6 +4,7 @@
  * one runs the model over as many as fit, and writes each answer when its turn comes.
  */
 #include "base/file.h"
+#include "ckpt/runkey.h"
 #include "gpu-infer/answer.h"
 #include "gpu-infer/engine.h"
 #include "gpu-infer/key.h"
@@ -183,7 +184,7 @@ static void open_all(struct run *r)
     struct err e = {0};
     check_inputs(r->files);
     char *key_name = r->o.output ? answers_key_name(r->o.output) : NULL;
-    char *date = key_name ? key_date(key_name) : NULL;
+    char *date = key_name ? runkey_date(key_name) : NULL;
     if (engine_open(&r->engine, &r->o, date, &e) < 0)
         die_err(&e);
     free(key_name);

@@ -2,7 +2,7 @@
 #include "gpu-infer/resume.h"
 
 #include "base/file.h"
-#include "gpu-infer/key.h"
+#include "ckpt/runkey.h"
 #include "rec/rec.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static int check_key(struct answers *a, const char *key, bool answered, struct e
 {
     if (!answered)
         return 0;
-    int rc = key_compare(a->key, key, e);
+    int rc = runkey_compare(a->key, key, e);
     if (rc > 0)
         return err_set(e, EXIT_USAGE,
                        "%s holds answers, but %s, which says what they depend on, is missing; "

@@ -17,7 +17,7 @@ others() {
     config) set -- data/models/*/config.json ;;
     encode) set -- README.md "$m"/conformance/utf8/* ;;
     jinja) set -- "$m"/templates/templates/*.jinja ;;
-    record) set -- data/canned_50_quick.jsonl "$m"/conformance/jsonl/* "$m"/conformance/JSONTestSuite/test_parsing/* ;;
+    record | stream) set -- data/canned_50_quick.jsonl "$m"/conformance/jsonl/* "$m"/conformance/JSONTestSuite/test_parsing/* ;;
     safetensors) set -- "$m"/conformance/safetensors/malformed/* ;;
     strategy) set -- data/templates/*.json ;;
     tokenizer) set -- "$m"/conformance/tokenizer_json_malformed/* "$m"/tokenizers/*/tokenizer.json ;;

@@ -46,6 +46,14 @@ uint32_t net_split(struct net *t, uint32_t a, uint32_t b)
     return add(t, (struct net_node){NET_KIND_SPLIT, 0, 0, a, b});
 }
 
+uint32_t net_counted(struct net *t, uint32_t item, uint32_t end, uint32_t left)
+{
+    if (item == NET_DEAD || end == NET_DEAD)
+        return net_split(t, item, end);
+    uint8_t near = left < NET_FAR ? (uint8_t)left : NET_FAR;
+    return add(t, (struct net_node){NET_KIND_SPLIT, NET_COUNTED, near, item, end});
+}
+
 uint32_t net_text(struct net *t, struct str s, uint32_t next)
 {
     while (s.n--)

@@ -22,6 +22,10 @@ struct net_node {
     uint32_t a, b;
 };
 
+/* lo and hi of a split made by net_counted(): how many more may come, at most NET_FAR.  Its b
+ * is the end, which all runs of one kind share. */
+enum { NET_COUNTED = 1, NET_FAR = 32 };
+
 enum { NET_DEAD = 0, NET_RETURN = 1, NET_MAX = 2000000 };
 
 struct net {
@@ -38,6 +42,8 @@ uint32_t net_split(struct net *t, uint32_t a, uint32_t b);
 uint32_t net_text(struct net *t, struct str s, uint32_t next);
 uint32_t net_call(struct net *t, uint32_t rule, uint32_t next);
 uint32_t net_depth(struct net *t, uint32_t most, uint32_t next);
+/* Another `item`, which begins a call, or the end: `left` more may come. */
+uint32_t net_counted(struct net *t, uint32_t item, uint32_t end, uint32_t left);
 /* A node whose way on is set later. */
 uint32_t net_jump(struct net *t);
 void net_set(struct net *t, uint32_t jump, uint32_t to);

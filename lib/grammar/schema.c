@@ -322,6 +322,7 @@ void schema_maker_init(struct schema_maker *m, struct net *net, struct str root,
     m->number = net_number(net, false, &none, &none, NET_RETURN);
     m->integer = net_number(net, true, &none, &none, NET_RETURN);
     m->character = net_any(net, true, NET_RETURN);
+    m->quote = net_byte(net, '"', '"', NET_RETURN);
 }
 
 void schema_maker_release(struct schema_maker *m)
@@ -329,6 +330,7 @@ void schema_maker_release(struct schema_maker *m)
     for (size_t i = 0; i < m->n_rules; i++)
         schemas_release(&m->rules[i].set);
     free(m->rules);
+    free(m->tails);
 }
 
 struct grammar *grammar_schema(struct str schema, struct err *e)

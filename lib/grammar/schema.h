@@ -29,7 +29,10 @@ struct schema_maker {
     struct str root;
     struct net_values any;
     uint32_t number, integer, character; /* rules */
-    struct schema_rule *rules;           /* those from `built` on are to be built */
+    uint32_t quote;                      /* the end of a string, then the end of its rule */
+    uint32_t *tails;                     /* by how many more characters may come */
+    size_t n_tails, cap_tails;
+    struct schema_rule *rules; /* those from `built` on are to be built */
     size_t n_rules, cap_rules, built;
     int nested; /* makers that this one works for */
     struct err *e;

@@ -67,25 +67,38 @@ static uint32_t put_text(struct schema_maker *m, struct net *t, const struct tex
     return at;
 }
 
-/* least to most characters, each a call of the rule, so that a long string costs few nodes. */
-static uint32_t put_length(struct net *t, uint32_t character, uint32_t least, bool bounded,
-                           uint32_t most, uint32_t next)
+/* Up to `left` characters and the end of the string: all strings of the schema share these. */
+static uint32_t tail(struct schema_maker *m, uint32_t left)
 {
-    uint32_t at = next;
+    while (m->n_tails <= left) {
+        uint32_t n = (uint32_t)m->n_tails, at = m->quote;
+        if (n)
+            at = net_counted(m->net, net_call(m->net, m->character, m->tails[n - 1]), at, n);
+        GROW(m->tails, m->cap_tails, m->n_tails + 1);
+        m->tails[m->n_tails++] = at;
+    }
+    return m->tails[left];
+}
+
+/* The rule of least to most characters behind the opening quote. */
+static uint32_t put_length(struct schema_maker *m, uint32_t least, bool bounded, uint32_t most)
+{
+    struct net *t = m->net;
+    uint32_t at;
+    if (bounded && least > most)
+        return NET_DEAD;
     if (bounded) {
-        for (uint32_t i = least; i < most; i++)
-            at = net_split(t, net_call(t, character, at), next);
-        at = least <= most ? at : NET_DEAD;
+        at = tail(m, most - least);
     } else {
         at = net_jump(t);
-        net_set(t, at, net_split(t, net_call(t, character, at), next));
+        net_set(t, at, net_split(t, net_any(t, true, at), m->quote));
     }
     for (uint32_t i = 0; i < least; i++)
-        at = net_call(t, character, at);
+        at = net_call(t, m->character, at);
     return at;
 }
 
-/* The same without calls. */
+/* least to most characters without calls. */
 static uint32_t put_plain_length(struct net *t, uint32_t least, bool bounded, uint32_t most,
                                  uint32_t next)
 {
@@ -166,7 +179,7 @@ uint32_t schema_string(struct schema_maker *m, const struct schemas *flat, uint3
     if (m->failed)
         at = NET_DEAD;
     else if (!x.n)
-        at = put_length(m->net, m->character, least, bounded, most, end);
+        at = net_call(m->net, put_length(m, least, bounded, most), next);
     else if (x.n == 1 && !longer && !bounded)
         at = put_text(m, m->net, &x, 0, end);
     else

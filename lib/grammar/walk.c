@@ -51,7 +51,8 @@ static uint32_t push(struct grammar *g, uint32_t node, uint32_t below)
         if (g->stacks[i].node == node && g->stacks[i].below == below)
             return i;
     GROW(g->stacks, g->cap_stacks, g->n_stacks + 1);
-    g->stacks[g->n_stacks] = (struct stack){node, below, g->stacks[below].depth + 1, 0};
+    g->stacks[g->n_stacks] = (struct stack){node, below, g->stacks[below].depth + 1, 0,
+                                            g->stacks[below].unknown};
     stack_link(g, (uint32_t)g->n_stacks);
     return (uint32_t)g->n_stacks++;
 }
@@ -139,7 +140,8 @@ static void closure_begin(struct grammar *g, uint32_t state)
         later(g, g->ways[s->first + i]);
 }
 
-/* The next of them; false at the end. */
+/* The next of them, or a limit of depth where it is not known how deep it is; false at the end.
+ */
 static bool closure_next(struct grammar *g, struct way *w)
 {
     while (g->n_todo) {
@@ -154,6 +156,8 @@ static bool closure_next(struct grammar *g, struct way *w)
             break;
         case NET_KIND_CALL: call(g, &n, *w); break;
         case NET_KIND_DEPTH:
+            if (g->stacks[w->stack].unknown)
+                return true;
             if (g->stacks[w->stack].depth <= n.b)
                 later(g, (struct way){n.a, w->stack});
             break;
@@ -270,9 +274,10 @@ static const struct state *look(struct grammar *g, uint32_t state)
         return &g->states[state];
     closure_begin(g, state);
     while (closure_next(g, &w)) {
-        bool ends = g->net.v[w.node].kind == NET_KIND_RETURN;
-        accepts |= ends && w.stack == STACK_EMPTY;
-        leaves |= ends && w.stack == STACK_UNKNOWN;
+        enum net_kind kind = (enum net_kind)g->net.v[w.node].kind;
+        accepts |= kind == NET_KIND_RETURN && w.stack == STACK_EMPTY;
+        leaves |= kind == NET_KIND_DEPTH ||
+                  (kind == NET_KIND_RETURN && w.stack == STACK_UNKNOWN);
     }
     struct state *s = &g->states[state];
     s->known = true;
@@ -317,7 +322,8 @@ struct grammar *grammar_new(struct net *t, uint32_t start)
     g->net = *t;
     *t = (struct net){0};
     GROW(g->stacks, g->cap_stacks, 2);
-    g->stacks[STACK_EMPTY] = g->stacks[STACK_UNKNOWN] = (struct stack){0};
+    g->stacks[STACK_EMPTY] = (struct stack){0};
+    g->stacks[STACK_UNKNOWN] = (struct stack){.unknown = true};
     g->n_stacks = 2;
     GROW(g->states, g->cap_states, 1);
     g->states[GRAMMAR_DEAD] = (struct state){.known = true};

@@ -20,6 +20,7 @@ struct way {
 struct stack {
     uint32_t node, below, depth; /* where the innermost call returns to */
     uint32_t next;               /* in its bucket */
+    bool unknown;                /* STACK_UNKNOWN is at the bottom */
 };
 
 struct state {

@@ -28,6 +28,40 @@ static int32_t stored_tokens(const struct infer *f, const struct infer_request *
     return r->n_prompt + (limit ? limit - 1 : 0);
 }
 
+/* ---- rotary positions of long sequences ------------------------------------- */
+
+/* A sequence has one kind of positions, by its length.  A prompt does not change its kind while
+ * it is computed, nor do the choices behind it: the longest decides for all.  An answer that
+ * grows beyond `far_after` is where it turns: everything before is computed again. */
+static bool begins_far(const struct infer *f, const struct infer_request *r)
+{
+    int32_t after = f->info.far_after;
+    return after && r->n_prompt + labels_longest(r) > after;
+}
+
+static bool may_turn(const struct infer *f, const struct infer_request *r)
+{
+    int32_t after = f->info.far_after;
+    return after && !begins_far(f, r) && stored_tokens(f, r) > after;
+}
+
+static void turn(struct infer *f, struct job *j)
+{
+    if (j->turns && !j->seq.far && j->seq.done == f->info.far_after) {
+        j->seq.far = true;
+        j->seq.done = 0;
+    }
+}
+
+/* Tokens whose rows were there before the turn; one span of a sequence in a forward. */
+static void plan_again(struct plan *p, struct job *j, int32_t end)
+{
+    int32_t at = j->seq.done, prompt = j->r.n_prompt;
+    const int32_t *ids = at < prompt ? j->r.prompt + at : j->ids + (at - prompt);
+    int32_t n = (at < prompt ? prompt : end) - at;
+    plan_tokens(p, &j->seq, ids, n < plan_room(p) ? n : plan_room(p));
+}
+
 /* ---- what can never be answered -------------------------------------------- */
 
 static int check_ids(const struct infer *f, const int32_t *ids, int32_t n, const char *what,
@@ -163,6 +197,8 @@ bool job_start(struct infer *f, struct job *j)
     int32_t n = pages_for(stored_tokens(f, &j->r));
     int32_t promise = labels_pages(&j->r);
     seq_init(&j->seq, n, j->r.adapter);
+    j->seq.far = begins_far(f, &j->r);
+    j->turns = may_turn(f, &j->r);
     int32_t shared = share_find(f, j);
     int32_t need = n - shared + count_idle(&f->pages, j->seq.pages, shared) + promise;
     if (need > pages_available(&f->pages)) {
@@ -233,8 +269,16 @@ void job_plan_prompt(struct infer *f, struct job *j)
 void job_plan_answer(struct infer *f, struct job *j)
 {
     struct plan *p = &f->plan;
+    int32_t after = f->info.far_after;
+    turn(f, j);
+    if (j->turns && j->seq.far && j->seq.done < after) {
+        plan_again(p, j, after);
+        return;
+    }
     int32_t start = j->seq.done - j->r.n_prompt;
     int32_t n = j->n - j->complete - start;
+    if (j->turns && !j->seq.far && n > after - j->seq.done)
+        n = after - j->seq.done;
     n = n < plan_room(p) ? n : plan_room(p);
     n = n < plan_rows_room(p) ? n : plan_rows_room(p);
     if (n < 1)

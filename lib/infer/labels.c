@@ -51,6 +51,7 @@ static void branch_start(struct infer *f, struct job *j, struct branch *b)
     j->promised -= promised;
     f->pages.promised -= promised;
     seq_init(&b->seq, shared + b->own, j->r.adapter);
+    b->seq.far = j->seq.far;
     for (int32_t i = 0; i < shared; i++) {
         pages_share(&f->pages, j->seq.pages[i]);
         b->seq.pages[i] = j->seq.pages[i];

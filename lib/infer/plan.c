@@ -34,6 +34,7 @@ void plan_release(struct plan *p)
     free(p->spans);
     free(p->copies);
     free(p->adapters);
+    free(p->far);
     free(p->pages);
     free(p->row_tokens);
     for (int k = 0; k < ROW_KINDS; k++)
@@ -44,6 +45,7 @@ void plan_release(struct plan *p)
 void plan_clear(struct plan *p)
 {
     p->tokens = p->n_rows = 0;
+    p->any_far = false;
     p->n_spans = p->n_copies = p->n_pages = 0;
     for (int k = 0; k < ROW_KINDS; k++)
         p->rows[k].n = 0;
@@ -71,7 +73,10 @@ int32_t plan_tokens(struct plan *p, struct seq *s, const int32_t *ids, int32_t n
         p->pos[first + i] = s->done + i;
     GROW(p->spans, p->cap_spans, p->n_spans + 1);
     GROW(p->adapters, p->cap_adapters, p->n_spans + 1);
+    GROW(p->far, p->cap_far, p->n_spans + 1);
     p->adapters[p->n_spans] = s->adapter;
+    p->far[p->n_spans] = s->far;
+    p->any_far |= s->far;
     p->spans[p->n_spans++] = (struct span){first, n, s->done, add_pages(p, s, s->done + n)};
     p->tokens += n;
     s->done += n;
@@ -121,6 +126,7 @@ struct batch plan_batch(struct plan *p)
         .copies = p->copies,
         .n_copies = (int32_t)p->n_copies,
         .adapters = p->adapters,
+        .far = p->any_far ? p->far : NULL,
         .rows = p->row_tokens,
         .n_rows = n,
     };

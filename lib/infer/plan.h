@@ -15,6 +15,7 @@ struct seq {
     int32_t *pages;
     int32_t n_pages, done;
     int32_t adapter; /* whose keys and values they are; 0: the model's own */
+    bool far;        /* with the rotary positions of long sequences */
 };
 
 void seq_init(struct seq *s, int32_t n_pages, int32_t adapter);
@@ -48,8 +49,10 @@ struct plan {
     int32_t *ids, *pos; /* [max_tokens] */
     struct span *spans, *copies;
     int32_t *adapters; /* of the spans */
+    bool *far;         /* the same */
+    bool any_far;
     int32_t *pages;
-    size_t n_spans, cap_spans, cap_adapters, n_copies, cap_copies, n_pages, cap_pages;
+    size_t n_spans, cap_spans, cap_adapters, cap_far, n_copies, cap_copies, n_pages, cap_pages;
     struct rows rows[ROW_KINDS];
     int32_t *row_tokens; /* [max_rows]: the rows of all kinds, one kind after the other */
 };

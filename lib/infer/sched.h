@@ -33,6 +33,7 @@ struct job {
     struct infer_request r;
     enum job_state state;
     struct seq seq;  /* the prompt, then the answer */
+    bool turns;      /* the answer may go beyond where rotary positions change */
     int32_t awaited; /* leading pages taken over, which others fill */
     int32_t left;    /* full pages of the prompt that others may take over; -1: no more will */
 

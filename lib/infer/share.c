@@ -9,7 +9,7 @@
 
 static int32_t parent_of(const struct job *j, int32_t i)
 {
-    return i ? j->seq.pages[i - 1] : prefix_root(j->r.adapter);
+    return i ? j->seq.pages[i - 1] : prefix_root(2 * j->r.adapter + j->seq.far);
 }
 
 static const int32_t *ids_of(const struct job *j, int32_t i)
@@ -20,7 +20,7 @@ static const int32_t *ids_of(const struct job *j, int32_t i)
 /* The last token is computed, for its row; where every token's row is wanted, all are. */
 int32_t share_find(const struct infer *f, struct job *j)
 {
-    if (!f->config.prefix_cache || j->r.prompt_logprobs)
+    if (!f->config.prefix_cache || j->r.prompt_logprobs || j->turns)
         return 0;
     int32_t n = 0, most = (j->r.n_prompt - 1) / KV_PAGE;
     for (; n < most; n++) {
@@ -34,7 +34,9 @@ int32_t share_find(const struct infer *f, struct job *j)
 
 void share_announce(struct infer *f, struct job *j, int32_t taken)
 {
-    if (!f->config.prefix_cache || j->r.prompt_logprobs)
+    if (j->turns)
+        j->left = -1; /* what it fills is computed once more, in the same pages */
+    if (!f->config.prefix_cache || j->r.prompt_logprobs || j->turns)
         return;
     j->left = j->awaited = taken;
     for (int32_t i = taken; i < j->r.n_prompt / KV_PAGE; i++)

@@ -64,7 +64,7 @@ static const int32_t *places_of(struct model *m, const struct batch *b)
 {
     if (!b->far)
         return b->pos;
-    if (!m->info.far_context)
+    if (!m->info.far_after)
         BUG("a far sequence in a model that has none");
     for (int32_t i = 0; i < b->n_spans; i++)
         for (int32_t t = 0; t < b->spans[i].count; t++)

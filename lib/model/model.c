@@ -195,10 +195,8 @@ struct model *model_open(struct dev *d, const struct ckpt *c, const struct model
     m->info.type = m->spec.type;
     m->info.vocab = m->spec.vocab;
     m->info.context = m->spec.context;
-    if (m->spec.long_after && m->spec.long_after < m->spec.context) {
-        m->info.context = m->spec.long_after;
-        m->info.far_context = m->spec.context;
-    }
+    if (m->spec.long_after && m->spec.long_after < m->spec.context)
+        m->info.far_after = m->spec.long_after;
     if (make_kv(m, e) < 0 || make_rope(m, e) < 0 || make_work(m, e) < 0) {
         model_close(m);
         return NULL;

@@ -25,9 +25,9 @@ struct model_info {
     const char *type; /* model_type */
     int32_t vocab;
     int32_t context; /* tokens that a sequence may have */
-    /* Where not 0: sequences of more than `context` tokens, up to this many, are computed with
-     * other rotary positions from their first token on, and marked in `batch.far`. */
-    int32_t far_context;
+    /* Where not 0: sequences of more tokens than this are computed with other rotary positions
+     * from their first token on (longrope's long factors), and marked in `batch.far`. */
+    int32_t far_after;
     int32_t pages; /* KV pages there are */
     int64_t page_bytes, weight_bytes, params;
 };
@@ -72,7 +72,7 @@ struct batch {
     int32_t n_copies;
     const int32_t *adapters; /* [n_spans]: numbers of model_load_adapter(), 0: none; or NULL:
                                 none for all.  A page's keys and values are its adapter's. */
-    const bool *far;         /* [n_spans], or NULL: none is; see model_info.far_context */
+    const bool *far;         /* [n_spans], or NULL: none is; see model_info.far_after */
     const int32_t *rows;     /* token indices whose final states are kept for the head */
     int32_t n_rows;
     /* Where not NULL, called with the embedding output (i = 0), the residual stream after layer

@@ -27,7 +27,7 @@ struct worst {
 struct result {
     int32_t n, vocab;
     int32_t adapter[2]; /* once for each of two spans; 0: none */
-    bool far[2];        /* the sequence is longer than info.context; the same */
+    bool far[2];        /* the sequence is longer than info.far_after; the same */
     int32_t *argmax;    /* [n] */
     float *best;        /* [n] log-probability of the argmax */
     float *next;        /* [n - 1] log-probability of the token that follows */
@@ -38,7 +38,7 @@ static struct result result_new(int32_t n, int32_t adapter, const struct model_i
 {
     size_t N = (size_t)n;
     int32_t vocab = info->vocab;
-    bool far = n > info->context;
+    bool far = info->far_after && n > info->far_after;
     return (struct result){n,
                            vocab,
                            {adapter, adapter},
@@ -136,12 +136,21 @@ static int run_greedy(struct model *m, const struct result *r, const int32_t *id
 {
     int32_t all[ROOM];
     float lp;
-    const struct batch extra = {.far = far_of(r), .adapters = r->adapter};
+    struct batch extra = {.far = far_of(r), .adapters = r->adapter};
+    struct model_info info;
+    static const bool far[2] = {true, true};
+    model_info(m, &info);
+    int32_t after = r->far[0] ? 0 : info.far_after;
     memcpy(all, ids, (size_t)r->n * sizeof *all);
     out[0] = r->argmax[r->n - 1];
     for (int32_t i = 1; i < n; i++) {
         int32_t at = r->n + i - 1;
         all[at] = out[i - 1];
+        if (after && at == after) { /* from here on far, and all before it too */
+            extra.far = far;
+            if (session_step(m, all, 0, after, &extra, e) < 0)
+                return -1;
+        }
         if (session_step(m, all, at, 1, &extra, e) < 0 ||
             model_argmax(m, 0, 1, &out[i], &lp, e) < 0)
             return -1;

@@ -123,7 +123,7 @@ static void make_requests(void)
 static void run(const struct infer_config *c, int32_t pages, bool reversed)
 {
     static struct model m;
-    m = (struct model){.pages = pages, .head_rows = c->head_rows};
+    m = (struct model){.pages = pages, .head_rows = c->head_rows, .far_after = far_after};
     struct err e = {0};
     struct infer *f = infer_new(&m, c);
     int next = 0, finished = 0;
@@ -195,6 +195,10 @@ int main(void)
 {
     make_requests();
     test_company();
+    far_after = 97; /* some begin beyond it, some answers get there, some labels */
+    make_requests();
+    test_company();
+    far_after = 0;
     test_refusals();
     return unit_done("infer");
 }

@@ -94,8 +94,8 @@ static void tokens_of(const struct infer_request *r, const struct expected *x, i
                       int64_t *most)
 {
     int64_t n = r->n_prompt + (x->n ? x->n - 1 : 0);
-    *least += n;
-    *most += n;
+    *least += n + x->again;
+    *most += n + x->again;
     for (int32_t i = 0; i < r->n_choices; i++)
         for (int32_t t = 0; t < r->choices[i].n - 1; t++) {
             *least += !has_node(r, i, t);
@@ -131,7 +131,7 @@ static void run_random(void)
     struct infer_config c = {tokens[below(4)], rows[below(3)], 1 + below(12), below(8) > 0};
     struct err e = {0};
     struct infer_stats s;
-    m = (struct model){.pages = pages, .head_rows = c.head_rows};
+    m = (struct model){.pages = pages, .head_rows = c.head_rows, .far_after = far_after};
     memset(m.slot, -1, sizeof m.slot);
     struct infer *f = infer_new(&m, &c);
     int64_t steps = 0;
@@ -154,13 +154,16 @@ static void run_random(void)
     infer_free(f);
 }
 
-static void test_schedules(void)
+static void test_schedules(int32_t after)
 {
     chance = 99;
+    far_after = after;
+    cached_in_all = least_in_all = 0;
     make_requests();
     for (int i = 0; i < 1200; i++)
         run_random();
     CHECK(cached_in_all > 0 && least_in_all > 0);
+    far_after = 0;
 }
 
 /* ---- how much is computed --------------------------------------------------------- */
@@ -296,7 +299,8 @@ static void test_keys(void)
 int main(void)
 {
     test_keys();
-    test_schedules();
+    test_schedules(0);
+    test_schedules(67);
     test_counts();
     test_eviction();
     test_admission();

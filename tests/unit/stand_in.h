@@ -23,18 +23,19 @@ struct model {
     int32_t slot[PAGES_MAX][KV_PAGE];
     uint64_t row[ROWS_MAX]; /* the history's hash at each kept row */
     int32_t rows;
+    int32_t far_after;
     bool fails;
 };
 
-/* What a slot holds: an id, as an adapter made it. */
-static int32_t slot_of(int32_t adapter, int32_t id)
+/* What a slot holds: an id, as an adapter and its kind of rotary positions made it. */
+static int32_t slot_of(int32_t variant, int32_t id)
 {
-    return id + adapter * VOCAB;
+    return id + variant * VOCAB;
 }
 
-static uint64_t history(uint64_t h, int32_t adapter, int32_t id)
+static uint64_t history(uint64_t h, int32_t variant, int32_t id)
 {
-    int32_t slot = slot_of(adapter, id);
+    int32_t slot = slot_of(variant, id);
     return hash_bytes(h, &slot, sizeof slot);
 }
 
@@ -67,7 +68,8 @@ static int32_t best_of(uint64_t h)
 
 void model_info(const struct model *m, struct model_info *out)
 {
-    *out = (struct model_info){.vocab = VOCAB, .context = CONTEXT, .pages = m->pages};
+    *out = (struct model_info){
+        .vocab = VOCAB, .context = CONTEXT, .far_after = m->far_after, .pages = m->pages};
 }
 
 /* A page that is written stands in one span alone, at one place of its list. */
@@ -116,7 +118,8 @@ int model_forward(struct model *m, const struct batch *b, struct err *e)
             CHECK(b->pos[t] == pos);
             if (i == 0 || pos % KV_PAGE == 0)
                 CHECK(written_alone(b, s, pos / KV_PAGE));
-            m->slot[pages[pos / KV_PAGE]][pos % KV_PAGE] = slot_of(b->adapters[s], b->ids[t]);
+            m->slot[pages[pos / KV_PAGE]][pos % KV_PAGE] = slot_of(
+                2 * b->adapters[s] + (b->far && b->far[s]), b->ids[t]);
         }
     }
     CHECK(next == b->tokens);
@@ -177,6 +180,9 @@ void model_copy_page(struct model *m, int32_t to, int32_t from)
 
 /* ---- what a request must give ------------------------------------------------ */
 
+/* The model's, in what is expected. */
+static int32_t far_after;
+
 struct expected {
     int number; /* the request's source */
     enum infer_finish finish;
@@ -184,7 +190,27 @@ struct expected {
     float logprobs[CONTEXT], prompt_logprobs[CONTEXT];
     double scores[CHOICES];
     int32_t best;
+    int32_t again; /* tokens that were computed once more, in another variant */
 };
+
+static bool is_far(int32_t n)
+{
+    return far_after && n > far_after;
+}
+
+static int32_t longest(const struct infer_request *r)
+{
+    int32_t most = 0;
+    for (int32_t i = 0; i < r->n_choices; i++)
+        most = r->choices[i].n > most ? r->choices[i].n : most;
+    return most;
+}
+
+/* The kind of keys and values that a whole request of n tokens has. */
+static int32_t variant_of(const struct infer_request *r, int32_t n)
+{
+    return 2 * r->adapter + is_far(n);
+}
 
 static double mean(const struct infer_request *r, const struct expected *x, int32_t i)
 {
@@ -195,9 +221,10 @@ static void expect_choices(const struct infer_request *r, uint64_t h, struct exp
 {
     for (int32_t i = 0; i < r->n_choices; i++) {
         uint64_t c = h;
+        int32_t variant = variant_of(r, r->n_prompt + longest(r));
         for (int32_t t = 0; t < r->choices[i].n; t++) {
             x->scores[i] += (double)logprob_of(c, r->choices[i].ids[t]);
-            c = history(c, r->adapter, r->choices[i].ids[t]);
+            c = history(c, variant, r->choices[i].ids[t]);
         }
         if (mean(r, x, i) > mean(r, x, x->best))
             x->best = i;
@@ -236,7 +263,16 @@ static bool expect_id(const struct infer_request *r, uint64_t *h, int32_t id,
 {
     x->logprobs[x->n] = logprob_of(*h, id);
     x->ids[x->n++] = id;
-    *h = history(*h, r->adapter, id);
+    int32_t n = r->n_prompt + x->n, variant = variant_of(r, n);
+    *h = history(*h, variant, id);
+    if (is_far(n) && !is_far(n - 1)) { /* all before it too */
+        *h = HASH_SEED;
+        for (int32_t i = 0; i < r->n_prompt; i++)
+            *h = history(*h, variant, r->prompt[i]);
+        for (int32_t i = 0; i < x->n; i++)
+            *h = history(*h, variant, x->ids[i]);
+    }
+    x->again = is_far(n - 1) && !is_far(r->n_prompt) ? far_after : 0;
     for (int32_t s = 0; s < r->n_stop; s++)
         if (id == r->stop[s]) {
             x->finish = INFER_STOP;
@@ -252,12 +288,13 @@ static bool expect_id(const struct infer_request *r, uint64_t *h, int32_t id,
 static void expect(const struct infer_request *r, struct expected *x)
 {
     uint64_t h = HASH_SEED;
+    int32_t variant = variant_of(r, r->n_prompt + longest(r));
     *x = (struct expected){.number = (int)r->source,
                            .finish = r->n_choices ? INFER_CHOICE : INFER_LENGTH};
     for (int32_t i = 0; i < r->n_prompt; i++) {
         if (i)
             x->prompt_logprobs[i - 1] = logprob_of(h, r->prompt[i]);
-        h = history(h, r->adapter, r->prompt[i]);
+        h = history(h, variant, r->prompt[i]);
     }
     if (r->n_choices) {
         expect_choices(r, h, x);

@@ -31,6 +31,8 @@ static void group_sum(float *out, const void *arg, int64_t row0, int64_t row1, i
             g->e->k->add(out,
                          (const float *)g->e->dx->data + g->tokens[i] * g->e->dx->stride + col0,
                          cols);
+    for (int64_t k = 0; k < cols; k++)
+        out[k] *= g->e->scale;
 }
 
 static void group_piece(void *arg, int i)
@@ -42,8 +44,6 @@ static void group_piece(void *arg, int i)
     for (int64_t col = 0; col < e->dw->cols; col += TREE_COLS) {
         int64_t cols = e->dw->cols - col < TREE_COLS ? e->dw->cols - col : TREE_COLS;
         cpu_tree(&t, to + col, col, cols);
-        for (int64_t k = 0; k < cols; k++)
-            to[col + k] *= e->scale;
     }
 }
 

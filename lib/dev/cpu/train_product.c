@@ -192,6 +192,9 @@ static void tile_leaf(struct dw_tile *t, int32_t unit, float *out)
         .p = {.x = w->a + t->row * w->ld + first, .stride = w->ld, .k = n, .w = &b},
         .y = {out, DT_F32, t->rows, t->blocks * LANES, DW_COLS}};
     w->k->linear(&job, 0, t->rows, 0, t->blocks);
+    /* Here and not behind the tree, whose parts may be in other processes. */
+    for (int64_t i = 0; w->scale != 1 && i < t->rows * DW_COLS; i++)
+        out[i] *= w->scale;
 }
 
 /* T(o, s) of the units' products, into tile[depth]. */
@@ -226,7 +229,7 @@ static void dw_piece(void *arg, int i)
         float *to = (float *)w->dw->data + (w->row0 + t.row + r) * w->dw->stride + col;
         const float *from = t.tile[0] + r * DW_COLS;
         for (int64_t k = 0; k < cols; k++)
-            to[k] = from[k] * w->scale;
+            to[k] = from[k];
     }
 }
 

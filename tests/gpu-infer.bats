@@ -190,6 +190,7 @@ E
     grep -q avx512f /proc/cpuinfo || skip "no AVX-512 here"
     chats 4 | infer --dtype f32 --isa avx512 --prompt-logprobs > a
     chats 4 | infer --dtype f32 --isa avx2 --prompt-logprobs | cmp - a
+    ! grep -q avx512_bf16 /proc/cpuinfo || chats 4 | infer --dtype f32 --isa avx512-bf16 --prompt-logprobs | cmp - a
     [ "$(chats 4 | infer --dtype f32 -d ref | jq -c .response.text)" = "$(jq -c .response.text a)" ]
 }
 
@@ -257,7 +258,7 @@ E
 @test "gpu-infer: summary, metrics, and nothing else on stderr" {
     chats 3 > in
     echo '{}' >> in
-    [[ "$(gpu-infer -m "$MODEL" --metrics m.json < in 2>&1 > out)" =~ ^gpu-infer:\ 4\ records,\ 1\ error,\ [0-9]+\ prompt\ tokens,\ [0-9]+\ cached,\ [0-9]+\ computed,\ [0-9]+\ generated,\ [0-9.]+\ s,\ [0-9.]+\ records/s,\ cpu/avx[0-9]+\ bf16\ x[0-9]+$ ]]
+    [[ "$(gpu-infer -m "$MODEL" --metrics m.json < in 2>&1 > out)" =~ ^gpu-infer:\ 4\ records,\ 1\ error,\ [0-9]+\ prompt\ tokens,\ [0-9]+\ cached,\ [0-9]+\ computed,\ [0-9]+\ generated,\ [0-9.]+\ s,\ [0-9.]+\ records/s,\ cpu/avx[0-9]+(-bf16)?\ bf16\ x[0-9]+$ ]]
     jq -e '.records == 4 and .errors == 1 and .prompt_tokens > 0 and .computed_tokens + .cached_tokens >= .prompt_tokens
         and .generated_tokens > 0 and .seconds_total >= .seconds_load and .dtype == "bf16" and .threads >= 1' m.json
     [ -z "$(infer < in 2>&1 > out)" ]

@@ -186,12 +186,13 @@ struct model *model_open(struct dev *d, const struct ckpt *c, const struct model
     m->dev = d;
     m->config = *cfg;
     d->ops->info(d, &info);
-    m->act = info.bf16 ? cfg->dtype : DT_F32;
     if (spec_read(&m->spec, ckpt_config(c), e) < 0 || load_weights(m, c, e) < 0) {
         err_prefix(e, "%s", ckpt_dir(c));
         model_close(m);
         return NULL;
     }
+    /* A rounded activation may choose another expert, which changes far more than its bits. */
+    m->act = info.bf16 && !m->spec.experts ? cfg->dtype : DT_F32;
     m->info.type = m->spec.type;
     m->info.vocab = m->spec.vocab;
     m->info.context = m->spec.context;

@@ -14,7 +14,8 @@ struct model;
 struct model_config {
     enum dtype dtype;     /* DT_F32, or DT_BF16: weights, keys and values, and where the device
                              multiplies bf16 (dev_info) also what enters a product, are rounded
-                             to bf16; sums and the residual stream stay f32 */
+                             to bf16 (not where experts are chosen); sums and the residual
+                             stream stay f32 */
     int32_t batch_tokens; /* most tokens of one forward */
     int32_t head_rows;    /* most rows of one forward that go through the head */
     int64_t kv_bytes;     /* memory for keys and values; at least one page is made */

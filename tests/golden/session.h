@@ -69,6 +69,7 @@ static const struct backend {
     {"ref", NULL, "ref"},
     {"cpu", "avx2", "cpu/avx2"},
     {"cpu", "avx512", "cpu/avx512"},
+    {"cpu", "avx512-bf16", "cpu/avx512-bf16"},
 };
 enum { BACKENDS = sizeof backends / sizeof *backends };
 

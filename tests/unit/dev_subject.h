@@ -29,9 +29,11 @@ static void open_subjects(const struct dev_limits *limits)
     static const struct {
         const char *name, *isa;
         int threads, family;
-    } wanted[] = {{"ref", NULL, 1, 0},    {"cpu", "avx2", 1, 1},   {"cpu", "avx2", 2, 1},
-                  {"cpu", "avx2", 3, 1},  {"cpu", "avx512", 1, 1}, {"cpu", "avx512", 2, 1},
-                  {"cpu", "avx512", 3, 1}};
+    } wanted[] = {{"ref", NULL, 1, 0},          {"cpu", "avx2", 1, 1},
+                  {"cpu", "avx2", 2, 1},        {"cpu", "avx2", 3, 1},
+                  {"cpu", "avx512", 1, 1},      {"cpu", "avx512", 2, 1},
+                  {"cpu", "avx512", 3, 1},      {"cpu", "avx512-bf16", 1, 2},
+                  {"cpu", "avx512-bf16", 2, 2}, {"cpu", "avx512-bf16", 3, 2}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         struct dev_config c = {.threads = wanted[i].threads, .isa = wanted[i].isa};
         struct subject *s = &subjects[n_subjects];

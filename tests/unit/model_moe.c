@@ -154,7 +154,7 @@ static void test_twins(void)
     static struct seq s[SEQS];
     static const struct {
         const char *dev, *isa;
-    } devs[] = {{"ref", NULL}, {"cpu", "avx2"}, {"cpu", "avx512"}};
+    } devs[] = {{"ref", NULL}, {"cpu", "avx2"}, {"cpu", "avx512"}, {"cpu", "avx512-bf16"}};
     struct tiny_moe t = OSS("BF16");
     char packed[64], columns[64];
     t.layers = 2;

@@ -19,11 +19,19 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vl");
 }
 
+static bool has_avx512_bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
 /* The builtin asks the operating system too, whether it saves the registers. */
 static const struct {
     const struct kernels *kernels;
     bool (*here)(void);
-} sets[] = {{&kernels_avx512, has_avx512}, {&kernels_avx2, has_avx2}};
+} sets[] = {{&kernels_avx512_bf16, has_avx512_bf16},
+            {&kernels_avx512, has_avx512},
+            {&kernels_avx2, has_avx2}};
 enum { SETS = sizeof sets / sizeof *sets };
 
 static const struct kernels *choose(const char *isa, struct err *e)
@@ -90,7 +98,7 @@ static void cpu_close(struct dev *d)
 static void cpu_info(const struct dev *d, struct dev_info *out)
 {
     const struct cpu *c = (const struct cpu *)d;
-    *out = (struct dev_info){.threads = pool_threads(c->pool)};
+    *out = (struct dev_info){.threads = pool_threads(c->pool), .bf16 = c->kernels->dot};
     snprintf(out->name, sizeof out->name, "cpu/%s", c->kernels->isa);
 }
 

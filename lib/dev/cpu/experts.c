@@ -55,7 +55,10 @@ static void grouped_piece(void *arg, int i)
     int64_t end = block + panel < w.blocks ? block + panel : w.blocks;
     w.data += e * w.blocks * w.block_bytes;
     l->p.w = &w;
-    l->p.x += first * l->p.stride;
+    if (l->p.half)
+        l->p.half += first * l->p.stride;
+    else
+        l->p.x += first * l->p.stride;
     l->y.data = (char *)l->y.data + first * l->y.stride * dtype_size(l->y.dtype);
     if (l->bias)
         l->bias += e * w.shape.n;

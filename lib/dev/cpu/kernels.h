@@ -31,6 +31,7 @@ struct kv {
 /* Rows of x times blocks of w, into a tile of f32. */
 struct product {
     const float *x;
+    const uint16_t *half; /* bf16 instead of x, where the kernels multiply it */
     int64_t stride, k;
     const struct weight *w;
     int64_t skip; /* w holds k from here on */
@@ -116,6 +117,7 @@ struct train_kernels;
 
 struct kernels {
     const char *isa;
+    bool dot; /* bf16 times bf16 (or MXFP4) needs no widening: struct product.half */
     int64_t (*panel)(int64_t rows); /* blocks a tile should have for so many rows */
     void (*linear)(const struct linear_job *j, int64_t row0, int64_t row1, int64_t block0,
                    int64_t block1);
@@ -137,6 +139,6 @@ struct kernels {
     const struct train_kernels *train; /* train_kernels.h */
 };
 
-extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16;
 
 #endif

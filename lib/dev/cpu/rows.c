@@ -71,11 +71,13 @@ struct product cpu_product(struct cpu *c, const struct tensor *x, const struct w
 {
     EXPECT(!w->shape.experts && x->cols == w->shape.k);
     if (x->dtype == DT_F32)
-        return (struct product){x->data, x->stride, x->cols, w, 0};
+        return (struct product){.x = x->data, .stride = x->stride, .k = x->cols, .w = w};
+    if (c->kernels->dot && w->shape.dtype != DT_F32)
+        return (struct product){.half = x->data, .stride = x->stride, .k = x->cols, .w = w};
     EXPECT(x->rows <= cpu_most_rows(&c->limits) && x->cols <= c->limits.width);
     struct widen j = {c->kernels, x, c->wide};
     cpu_rows(c, widen_rows, &j, x->rows, x->cols);
-    return (struct product){c->wide, x->cols, x->cols, w, 0};
+    return (struct product){.x = c->wide, .stride = x->cols, .k = x->cols, .w = w};
 }
 
 struct linear_cut {

@@ -124,6 +124,7 @@ struct train_kernels {
 /* Floats that attention of so many tokens needs for one thread. */
 int64_t train_attention_scratch(int64_t sequence, int64_t head_dim);
 
-extern const struct train_kernels train_kernels_avx2, train_kernels_avx512;
+extern const struct train_kernels train_kernels_avx2, train_kernels_avx512,
+    train_kernels_avx512_bf16;
 
 #endif

@@ -159,6 +159,41 @@ INLINE void v_store_bf16(uint16_t *p, v16 x)
                              h, _mm512_set1_epi32(0x40));
     _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(r));
 }
+#ifdef __AVX512BF16__
+/* 16 pairs of bf16, a pair being two neighbours along k, the even one in the low half. */
+typedef __m512bh v_pairs;
+
+INLINE v_pairs v_pairs_load(const void *p)
+{
+    return (v_pairs)_mm512_loadu_si512(p);
+}
+INLINE void v_pairs_store(void *p, v_pairs x)
+{
+    _mm512_storeu_si512(p, (__m512i)x);
+}
+INLINE v_pairs v_pairs_set1(uint32_t pair)
+{
+    return (v_pairs)_mm512_set1_epi32((int)pair);
+}
+INLINE v_pairs v_pairs_set1_at(const uint16_t *p)
+{
+    uint32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return v_pairs_set1(pair);
+}
+/* Of floats that are bf16 exactly. */
+INLINE v_pairs v_pairs_of(v16 even, v16 odd)
+{
+    __m512i high = _mm512_set1_epi32((int)0xffff0000);
+    return (v_pairs)_mm512_ternarylogic_epi32(
+        high, _mm512_castps_si512(odd), _mm512_srli_epi32(_mm512_castps_si512(even), 16), 0xca);
+}
+/* c + the odd product, rounded, + the even product, rounded; what is subnormal counts 0 */
+INLINE v16 v_dot(v_pairs a, v_pairs b, v16 c)
+{
+    return _mm512_dpbf16_ps(c, a, b);
+}
+#endif
 INLINE __m256 v_low(v16 x)
 {
     return _mm512_castps512_ps256(x);

@@ -99,6 +99,73 @@ INLINE void chain_mxfp4(int rows, int blocks, v16 acc[6][8], const float *x, int
     }
 }
 
+#ifdef __AVX512BF16__
+/* acc[r][b] += x[r][k0..k1) * w[b][k0..k1), both bf16: of each pair the odd k comes first, and
+ * what is subnormal counts 0.  k0 is even; an odd last k is paired with 0. */
+INLINE void chain_dot(int rows, int blocks, v16 acc[6][8], const uint16_t *x, int64_t stride,
+                      const char *at, int64_t block_bytes, int64_t k0, int64_t k1)
+{
+    for (int64_t k = k0; k < k1; k += 2, at += 64) {
+        v_pairs wv[8];
+        UNROLL
+        for (int b = 0; b < blocks; b++) {
+            _mm_prefetch(at + b * block_bytes + AHEAD, _MM_HINT_T0);
+            wv[b] = v_pairs_load(at + b * block_bytes);
+        }
+        if (k + 1 == k1) {
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                v_pairs xv = v_pairs_set1(x[r * stride + k]);
+                UNROLL
+                for (int b = 0; b < blocks; b++)
+                    acc[r][b] = v_dot(xv, wv[b], acc[r][b]);
+            }
+            break;
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            v_pairs xv = v_pairs_set1_at(x + r * stride + k);
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                acc[r][b] = v_dot(xv, wv[b], acc[r][b]);
+        }
+    }
+}
+
+/* The same from MXFP4; k0 and k1 are multiples of 32. */
+INLINE void chain_dot_mxfp4(int rows, int blocks, v16 acc[6][8], const uint16_t *x,
+                            int64_t stride, const char *at, const char *scales,
+                            int64_t block_bytes, int64_t k0, int64_t k1)
+{
+    for (int64_t k = k0; k < k1; k += MXFP4_BLOCK, scales += LANES) {
+        v16 scale[8];
+        UNROLL
+        for (int b = 0; b < blocks; b++)
+            scale[b] = v_mxfp4_scale(scales + b * block_bytes);
+        for (int64_t k8 = k; k8 < k + MXFP4_BLOCK; k8 += 8, at += 64) {
+            UNROLL
+            for (int b = 0; b < blocks; b++)
+                _mm_prefetch(at + b * block_bytes + AHEAD, _MM_HINT_T0);
+            UNROLL
+            for (int i = 0; i < 8; i += 2) {
+                v_pairs wv[8];
+                UNROLL
+                for (int b = 0; b < blocks; b++)
+                    wv[b] = v_pairs_of(v_mul(v_mxfp4(at + b * block_bytes, i), scale[b]),
+                                       v_mul(v_mxfp4(at + b * block_bytes, i + 1), scale[b]));
+                UNROLL
+                for (int r = 0; r < rows; r++) {
+                    v_pairs xv = v_pairs_set1_at(x + r * stride + k8 + i);
+                    UNROLL
+                    for (int b = 0; b < blocks; b++)
+                        acc[r][b] = v_dot(xv, wv[b], acc[r][b]);
+                }
+            }
+        }
+    }
+}
+#endif
+
 /* One group of rows, one group of blocks, k0 <= k < k1; the tile holds the chains so far. */
 INLINE void group(int rows, int blocks, const struct product *p, int64_t row, int64_t block,
                   int64_t k0, int64_t k1, float *tile, int64_t ld)
@@ -112,7 +179,16 @@ INLINE void group(int rows, int blocks, const struct product *p, int64_t row, in
     const struct weight *w = p->w;
     const float *x = p->x + row * p->stride;
     const char *at = w->data + block * w->block_bytes;
-    if (w->shape.dtype == DT_F32)
+#ifdef __AVX512BF16__
+    if (p->half && w->shape.dtype == DT_BF16)
+        chain_dot(rows, blocks, acc, p->half + row * p->stride, p->stride,
+                  at + (k0 - p->skip) * 32, w->block_bytes, k0, k1);
+    else if (p->half)
+        chain_dot_mxfp4(rows, blocks, acc, p->half + row * p->stride, p->stride, at + k0 * 8,
+                        at + p->k * 8 + k0 / MXFP4_BLOCK * LANES, w->block_bytes, k0, k1);
+    else
+#endif
+        if (w->shape.dtype == DT_F32)
         chain_f32(rows, blocks, acc, x, p->stride, at + (k0 - p->skip) * 64, w->block_bytes, k0,
                   k1);
     else if (w->shape.dtype == DT_BF16)
@@ -164,8 +240,14 @@ static const struct width widths[] = {
     {4, {NULL, group_1_4}}, {2, {NULL, group_1_2, group_2_2}}, {1, {NULL, ALL(1)}}};
 #endif
 
-/* So much of MXFP4 is made f32 at once where many rows share it. */
+/* Where many rows share weights, so much of them at once is made what the rows are multiplied
+ * with: MXFP4 always, bf16 where widening it takes registers that the chains need. */
 enum { EXPAND = 256, EXPAND_BLOCKS = 4 };
+#ifdef __AVX512F__
+enum { EXPAND_BF16 = 0 };
+#else
+enum { EXPAND_BF16 = 1 };
+#endif
 
 /* dst[k1 - k0][16] = the weights of a block */
 static void expand_mxfp4(float *dst, const struct weight *w, int64_t block, int64_t k0,
@@ -181,6 +263,59 @@ static void expand_mxfp4(float *dst, const struct weight *w, int64_t block, int6
     }
 }
 
+static void expand_bf16(float *dst, const struct weight *w, int64_t block, int64_t k0,
+                        int64_t k1)
+{
+    const uint16_t *at = (const uint16_t *)(void *)(w->data + block * w->block_bytes);
+    for (int64_t k = k0; k < k1; k += 2, dst += 2 * LANES) {
+        v_store(dst, v_pair_lo(at + k * LANES));
+        v_store(dst + LANES, v_pair_hi(at + k * LANES));
+    }
+}
+
+#ifdef __AVX512BF16__
+/* dst[(k1 - k0) / 2][16] = pairs of a block's weights */
+static void expand_pairs(uint16_t *dst, const struct weight *w, int64_t block, int64_t k0,
+                         int64_t k1)
+{
+    const char *at = w->data + block * w->block_bytes;
+    const char *scales = at + w->shape.k * 8;
+    for (int64_t k = k0; k < k1; k += 8, dst += 8 * LANES) {
+        v16 scale = v_mxfp4_scale(scales + k / MXFP4_BLOCK * LANES);
+        UNROLL
+        for (int i = 0; i < 8; i += 2)
+            v_pairs_store(dst + i * LANES,
+                          v_pairs_of(v_mul(v_mxfp4(at + k * 8, i), scale),
+                                     v_mul(v_mxfp4(at + k * 8, i + 1), scale)));
+    }
+}
+#endif
+
+/* One block of the source's rows that stand k0..k1 in `values`, as `wide` says. */
+static void expand(struct weight *wide, bool half, float *values, const struct weight *w,
+                   int64_t block, int64_t k0, int64_t k1)
+{
+    wide->block_bytes = EXPAND * LANES * 4;
+    wide->data = (char *)values;
+    wide->shape.dtype = half ? DT_BF16 : DT_F32;
+    for (int64_t i = 0; i < wide->blocks; i++, values += EXPAND * LANES)
+#ifdef __AVX512BF16__
+        if (half)
+            expand_pairs((uint16_t *)values, w, block + i, k0, k1);
+        else
+#endif
+            if (w->shape.dtype == DT_MXFP4)
+            expand_mxfp4(values, w, block + i, k0, k1);
+        else
+            expand_bf16(values, w, block + i, k0, k1);
+}
+
+static bool expands(const struct product *p, int64_t groups)
+{
+    enum dtype t = p->w->shape.dtype;
+    return (groups > 1 && t == DT_MXFP4) || (groups > 3 && EXPAND_BF16 && t == DT_BF16);
+}
+
 /* All groups of rows times one group of blocks. */
 static void groups_of(const struct product *p, const struct width *w, int64_t row0,
                       int64_t row1, int64_t block, int64_t k0, int64_t k1, float *tile,
@@ -188,12 +323,10 @@ static void groups_of(const struct product *p, const struct width *w, int64_t ro
 {
     int64_t rows = row1 - row0, groups = (rows + 5) / 6;
     float values[EXPAND * EXPAND_BLOCKS * LANES];
-    struct weight wide = {.shape.dtype = DT_F32, .block_bytes = EXPAND * LANES * 4};
-    struct product q = {p->x, p->stride, p->k, &wide, k0};
-    wide.data = (char *)values;
-    if (groups > 1 && p->w->shape.dtype == DT_MXFP4) {
-        for (int64_t i = 0; i < w->blocks; i++)
-            expand_mxfp4(values + i * EXPAND * LANES, p->w, block + i, k0, k1);
+    struct weight wide = {.blocks = w->blocks};
+    struct product q = {p->x, p->half, p->stride, p->k, &wide, k0};
+    if (expands(p, groups)) {
+        expand(&wide, p->half, values, p->w, block, k0, k1);
         p = &q;
         block = 0;
     }
@@ -207,9 +340,9 @@ static void groups_of(const struct product *p, const struct width *w, int64_t ro
 void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int64_t block0,
                        int64_t block1, float *tile, int64_t ld)
 {
-    enum dtype t = p->w->shape.dtype;
+    enum dtype t = p->w->shape.dtype == DT_F32 ? DT_F32 : DT_BF16;
     int64_t rows = row1 - row0, groups = (rows + 5) / 6, most = (rows + groups - 1) / groups;
-    int64_t run = t == DT_MXFP4 ? EXPAND : RUN_BYTES / (LANES * dtype_size(t));
+    int64_t run = expands(p, groups) ? EXPAND : RUN_BYTES / (LANES * dtype_size(t));
     if (groups == 1)
         run = p->k;
     for (int64_t k0 = 0; k0 < p->k; k0 += run) {

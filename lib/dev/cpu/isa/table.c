@@ -1,11 +1,20 @@
 /* table.c - the kernels of this instruction set. */
 #include "dev/cpu/isa/train.h"
 
-#define NAME_(isa) #isa
-#define NAME(isa) NAME_(isa)
+#if defined __AVX512BF16__
+#define NAME "avx512-bf16"
+#define DOT true
+#elif defined __AVX512F__
+#define NAME "avx512"
+#define DOT false
+#else
+#define NAME "avx2"
+#define DOT false
+#endif
 
 const struct kernels SYM(kernels) = {
-    .isa = NAME(ISA),
+    .isa = NAME,
+    .dot = DOT,
     .panel = SYM(linear_panel),
     .linear = SYM(linear),
     .lora_add = SYM(lora_add),

@@ -78,7 +78,6 @@ $(TOOLS): $(BIN)/%: $B/src/%.o $B/lib.a | $(BIN)/
 	$(if $(filter %/gpu-infer,$@),@echo '  gpu-infer: built for CPUs; left out: cuda (this version has no backend for it)')
 	$(if $(filter %/train-step,$@),@echo '  train-step: ranks $(if $(filter 1,$(MPI)),over MPI,left out: no MPI here (make deps brings it)); nccl left out')
 $(BIN)/train-step $B/unit/comm: LDLIBS += $(MPI_LIBS)
-$(BIN)/train-step: $B/src/gpu-infer/device.o $B/src/render-prompt/show.o
 $B/lib/train/comm_mpi.o: $B/mpi
 $B/lib/train/comm_mpi.o: C += $(MPI_CFLAGS)
 $(foreach c,$(PART_C),$(eval $(patsubst src/%/,$(BIN)/%,$(dir $c)): $(c:%.c=$B/%.o)))

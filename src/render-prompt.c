@@ -2,8 +2,8 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "rec/filter.h"
-#include "render-prompt/show.h"
 #include "text/chat.h"
+#include "text/mask_show.h"
 #include "text/strategy.h"
 
 #include <stdio.h>

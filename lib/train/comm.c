@@ -167,20 +167,35 @@ int comm_agree(struct comm *c, int rc, struct err *e)
     return -1;
 }
 
+/* A rank's items, out of all into one piece or back; returns how many. */
+static int64_t pick(char *items, int64_t n, int64_t bytes, char *piece, int rank, int size,
+                    bool back)
+{
+    int64_t k = 0;
+    for (int64_t i = rank; i < n; i += size, k++)
+        memcpy(back ? items + i * bytes : piece + k * bytes,
+               back ? piece + k * bytes : items + i * bytes, (size_t)bytes);
+    return k;
+}
+
 int comm_collect(struct comm *c, void *items, int64_t n, int64_t bytes, struct err *e)
 {
-    char *p = items;
     if (c->size == 1)
         return 0;
-    for (int64_t i = 0; i < n; i++) {
-        int from = (int)(i % c->size);
-        if (!from || (c->rank && c->rank != from))
-            continue;
-        if (c->rank ? c->ops->send(c, 0, p + i * bytes, bytes, e) < 0
-                    : c->ops->recv(c, from, p + i * bytes, bytes, e) < 0)
-            return -1;
+    char *piece = xmalloc_n((size_t)(n / c->size + 1), (size_t)bytes);
+    int rc = 0;
+    if (c->rank) {
+        int64_t k = pick(items, n, bytes, piece, c->rank, c->size, false);
+        rc = c->ops->send(c, 0, piece, k * bytes, e);
     }
-    return comm_bcast(c, 0, items, n * bytes, e);
+    for (int r = 1; !c->rank && r < c->size && rc == 0; r++) {
+        int64_t k = (n - r + c->size - 1) / c->size;
+        rc = c->ops->recv(c, r, piece, k > 0 ? k * bytes : 0, e);
+        if (rc == 0)
+            pick(items, n, bytes, piece, r, c->size, true);
+    }
+    free(piece);
+    return rc < 0 ? -1 : comm_bcast(c, 0, items, n * bytes, e);
 }
 
 /* ---- sums ------------------------------------------------------------------------------ */

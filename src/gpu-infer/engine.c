@@ -1,7 +1,7 @@
 /* engine.c - opening what answers records, cheap things first. */
 #include "gpu-infer/engine.h"
 
-#include "gpu-infer/device.h"
+#include "dev/choose.h"
 
 #include <string.h>
 

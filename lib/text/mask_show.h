@@ -1,6 +1,6 @@
-/* show.h - --show-mask: the tokens that a training loss would see, as JSON or for the eye. */
-#ifndef SHOW_H
-#define SHOW_H
+/* mask_show.h - the tokens that a training loss would see, as JSON or for the eye. */
+#ifndef MASK_SHOW_H
+#define MASK_SHOW_H
 
 #include "text/mask.h"
 

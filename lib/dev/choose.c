@@ -1,5 +1,5 @@
-/* device.c - -d: which device, and which of the CPU's cores. */
-#include "gpu-infer/device.h"
+/* choose.c - -d: which device, and which of the CPU's cores. */
+#include "dev/choose.h"
 
 #include "base/args.h"
 

@@ -1,6 +1,6 @@
-/* device.h - -d: which device, and which of the CPU's cores. */
-#ifndef DEVICE_H
-#define DEVICE_H
+/* choose.h - -d: which device, and which of the CPU's cores. */
+#ifndef CHOOSE_H
+#define CHOOSE_H
 
 #include "dev/dev.h"
 

@@ -1,5 +1,5 @@
-/* show.c - --show-mask: the tokens that a training loss would see, as JSON or for the eye. */
-#include "render-prompt/show.h"
+/* mask_show.c - the tokens that a training loss would see, as JSON or for the eye. */
+#include "text/mask_show.h"
 
 #include <stdlib.h>
 #include <unistd.h>

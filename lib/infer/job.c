@@ -157,6 +157,7 @@ struct job *job_new(struct infer *f, const struct infer_request *r)
 {
     struct job *j = xcalloc(1, sizeof *j);
     j->r = *r;
+    j->stem = -1;
     j->limit = answer_limit(f, r);
     j->finish = r->n_choices ? INFER_CHOICE : INFER_LENGTH;
     j->ids = xcalloc((size_t)j->limit, sizeof *j->ids);
@@ -175,6 +176,7 @@ struct job *job_new(struct infer *f, const struct infer_request *r)
 void job_free(struct infer *f, struct job *j)
 {
     labels_release(f, j);
+    share_release(f, j);
     seq_release(&j->seq, &f->pages);
     free(j->ids);
     free(j->logprobs);
@@ -199,8 +201,11 @@ bool job_start(struct infer *f, struct job *j)
     seq_init(&j->seq, n, j->r.adapter);
     j->seq.far = begins_far(f, &j->r);
     j->turns = may_turn(f, &j->r);
-    int32_t shared = share_find(f, j);
+    int32_t shared = share_find(f, j), stem_tokens;
+    int32_t stem = share_find_stem(f, j, shared, &stem_tokens);
     int32_t need = n - shared + count_idle(&f->pages, j->seq.pages, shared) + promise;
+    if (stem >= 0 && need + count_idle(&f->pages, &stem, 1) > pages_available(&f->pages))
+        stem = -1;
     if (need > pages_available(&f->pages)) {
         j->seq.n_pages = 0;
         seq_release(&j->seq, &f->pages);
@@ -208,6 +213,8 @@ bool job_start(struct infer *f, struct job *j)
     }
     for (int32_t i = 0; i < shared; i++)
         pages_share(&f->pages, j->seq.pages[i]);
+    if (stem >= 0)
+        share_stem(f, j, stem, stem_tokens);
     for (int32_t i = shared; i < n; i++)
         j->seq.pages[i] = pages_take(&f->pages);
     share_announce(f, j, shared);

@@ -21,6 +21,7 @@ void pages_release(struct pages *p)
     free(p->pages);
     free(p->list);
     free(p->buckets);
+    free(p->stems);
     *p = (struct pages){0};
 }
 

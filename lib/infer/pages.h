@@ -24,6 +24,7 @@ struct page {
     int32_t older, newer; /* among the idle ones, or -1 */
     /* in the tree */
     int32_t parent, next; /* next in the bucket, or -1 */
+    int32_t count;        /* of ids; a page with fewer than KV_PAGE is only a stem */
     int32_t ids[KV_PAGE];
 };
 
@@ -36,6 +37,8 @@ struct pages {
     int32_t n_idle, oldest, newest; /* least recently used first; -1: none */
     int32_t *buckets;               /* the tree's pages by hash */
     size_t n_buckets;
+    int32_t *stems; /* [n_stems] pages by how they begin, or -1; see prefix_stem() */
+    size_t n_stems;
 };
 
 void pages_init(struct pages *p, int32_t n);

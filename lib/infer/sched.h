@@ -35,7 +35,9 @@ struct job {
     struct seq seq;  /* the prompt, then the answer */
     bool turns;      /* the answer may go beyond where rotary positions change */
     int32_t awaited; /* leading pages taken over, which others fill */
-    int32_t left;    /* full pages of the prompt that others may take over; -1: no more will */
+    int32_t stem;    /* a page that begins like the next one, held until it is copied; or -1 */
+    int32_t stem_tokens;
+    int32_t left; /* full pages of the prompt that others may take over; -1: no more will */
 
     /* the answer */
     int32_t limit; /* most tokens */
@@ -109,10 +111,16 @@ void choose_top(struct infer *f, struct job *j, int32_t index, const float *logi
 
 /* Puts the leading pages that can be taken over in the job's list, unheld; how many. */
 int32_t share_find(const struct infer *f, struct job *j);
+/* A page that begins like the one behind those `taken`, or -1. */
+int32_t share_find_stem(const struct infer *f, const struct job *j, int32_t taken,
+                        int32_t *tokens);
 /* The job has its pages, the first `taken` from others. */
 void share_announce(struct infer *f, struct job *j, int32_t taken);
-/* Pages that the job took over are not filled yet. */
-bool share_waits(const struct infer *f, const struct job *j);
+/* The beginning of the next page is had from the stem, too. */
+void share_stem(struct infer *f, struct job *j, int32_t page, int32_t tokens);
+/* Pages that the job took over are not filled yet.  Once they are, the stem is copied. */
+bool share_waits(struct infer *f, struct job *j);
+void share_release(struct infer *f, struct job *j);
 /* After a forward: what it filled is there for others. */
 void share_leave(struct infer *f, struct job *j);
 

@@ -32,6 +32,30 @@ int32_t share_find(const struct infer *f, struct job *j)
     return n;
 }
 
+int32_t share_find_stem(const struct infer *f, const struct job *j, int32_t taken,
+                        int32_t *tokens)
+{
+    int32_t n = j->r.n_prompt - 1 - taken * KV_PAGE;
+    if (!f->config.prefix_cache || j->r.prompt_logprobs || j->turns)
+        return -1;
+    return prefix_stem(&f->pages, parent_of(j, taken), ids_of(j, taken),
+                       n < KV_PAGE ? n : KV_PAGE, tokens);
+}
+
+void share_stem(struct infer *f, struct job *j, int32_t page, int32_t tokens)
+{
+    pages_share(&f->pages, page);
+    j->stem = page;
+    j->stem_tokens = tokens;
+}
+
+void share_release(struct infer *f, struct job *j)
+{
+    if (j->stem >= 0)
+        pages_drop(&f->pages, j->stem);
+    j->stem = -1;
+}
+
 void share_announce(struct infer *f, struct job *j, int32_t taken)
 {
     if (j->turns)
@@ -41,12 +65,26 @@ void share_announce(struct infer *f, struct job *j, int32_t taken)
     j->left = j->awaited = taken;
     for (int32_t i = taken; i < j->r.n_prompt / KV_PAGE; i++)
         if (prefix_find(&f->pages, parent_of(j, i), ids_of(j, i)) < 0)
-            prefix_put(&f->pages, j->seq.pages[i], parent_of(j, i), ids_of(j, i));
+            prefix_put(&f->pages, j->seq.pages[i], parent_of(j, i), ids_of(j, i), KV_PAGE);
+    int32_t last = j->r.n_prompt / KV_PAGE, rest = j->r.n_prompt % KV_PAGE;
+    bool known = !last || prefix_state(&f->pages, j->seq.pages[last - 1]) != PAGE_PRIVATE;
+    if (known && rest >= STEM_STEP)
+        prefix_put(&f->pages, j->seq.pages[last], parent_of(j, last), ids_of(j, last), rest);
 }
 
-bool share_waits(const struct infer *f, const struct job *j)
+bool share_waits(struct infer *f, struct job *j)
 {
-    return j->awaited && prefix_state(&f->pages, j->seq.pages[j->awaited - 1]) != PAGE_FILLED;
+    if (j->awaited && prefix_state(&f->pages, j->seq.pages[j->awaited - 1]) != PAGE_FILLED)
+        return true;
+    if (j->stem < 0)
+        return false;
+    if (prefix_state(&f->pages, j->stem) != PAGE_FILLED)
+        return true;
+    model_copy_page(f->model, j->seq.pages[j->seq.done / KV_PAGE], j->stem);
+    j->seq.done += j->stem_tokens;
+    f->stats.cached_tokens += j->stem_tokens;
+    share_release(f, j);
+    return false;
 }
 
 /* Leaves page i, which is filled, to others.  One that could not be announced becomes known
@@ -66,7 +104,7 @@ static bool leave(struct infer *f, struct job *j, int32_t i)
             j->seq.pages[i] = known;
             return true;
         }
-        prefix_put(p, own, parent_of(j, i), ids_of(j, i));
+        prefix_put(p, own, parent_of(j, i), ids_of(j, i), KV_PAGE);
     }
     prefix_filled(p, own);
     return true;
@@ -79,4 +117,8 @@ void share_leave(struct infer *f, struct job *j)
         return;
     while (j->left >= 0 && j->left < tokens / KV_PAGE)
         j->left = leave(f, j, j->left) ? j->left + 1 : -1;
+    int32_t last = j->r.n_prompt / KV_PAGE;
+    if (tokens == j->r.n_prompt && last < j->seq.n_pages &&
+        prefix_state(&f->pages, j->seq.pages[last]) == PAGE_COMING)
+        prefix_filled(&f->pages, j->seq.pages[last]);
 }

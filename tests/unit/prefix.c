@@ -212,9 +212,9 @@ static void test_counts(void)
     CHECK(cached_by(f, same, 16) == 15 * 96);
     CHECK(cached_by(f, prompt(0, 0, 97, 0), 1) == 96);
     /* The last token is computed, though its page is known. */
-    CHECK(cached_by(f, prompt(0, 0, 96, 0), 1) == 64);
+    CHECK(cached_by(f, prompt(0, 0, 96, 0), 1) == 95);
     CHECK(cached_by(f, prompt(0, 0, 33, 0), 1) == 32);
-    CHECK(cached_by(f, prompt(0, 0, 32, 0), 1) == 0);
+    CHECK(cached_by(f, prompt(0, 0, 32, 0), 1) == 31);
     /* Another adapter has other keys and values; both stay. */
     CHECK(cached_by(f, prompt(0, 0, 100, 1), 1) == 0);
     CHECK(cached_by(f, prompt(0, 0, 100, 1), 1) == 96);
@@ -231,19 +231,51 @@ static void test_counts(void)
     infer_free(f);
 }
 
+/* What prompts have in common does not end with a page: its beginning is copied. */
+static void test_stems(void)
+{
+    static struct model m = {.pages = 60, .head_rows = 16};
+    struct infer *f = infer_new(&m, &(struct infer_config){512, 16, 16, true});
+    for (int i = 0; i < STEMS; i++)
+        fill(stems[i], PROMPT_MAX);
+    for (int i = 1; i < STEMS; i++)
+        memcpy(stems[i], stems[0], (size_t)(30 + 15 * i) * sizeof **stems);
+    for (int i = 1; i < STEMS; i++)
+        stems[i][30 + 15 * i] = (stems[0][30 + 15 * i] + 1) % VOCAB;
+    CHECK(cached_by(f, prompt(0, 0, 110, 0), 1) == 0);
+    CHECK(cached_by(f, prompt(0, 1, 110, 0), 1) == 45);
+    CHECK(cached_by(f, prompt(0, 2, 110, 0), 1) == 60);
+    CHECK(cached_by(f, prompt(0, 3, 110, 0), 1) == 75);
+    CHECK(cached_by(f, prompt(0, 1, 50, 0), 1) == 49);
+    CHECK(cached_by(f, prompt(0, 1, 110, 1), 1) == 0);
+    /* The beginning that many have in common is found whatever came last, and waited for. */
+    struct infer_request many[STEMS];
+    for (int i = 0; i < STEMS; i++) {
+        fill(stems[i], PROMPT_MAX);
+        if (i)
+            memcpy(stems[i], stems[0], 50 * sizeof **stems);
+        stems[i][50] = i;
+        many[i] = *prompt(i, i, 60, 0);
+    }
+    CHECK(cached_by(f, many, STEMS) == (STEMS - 1) * 50);
+    infer_free(f);
+    for (int i = 0; i < STEMS; i++)
+        fill(stems[i], PROMPT_MAX);
+}
+
 /* Eight pages: two prompts of four pages each, the last of which nobody else can use. */
 static void test_eviction(void)
 {
     static struct model m = {.pages = 8, .head_rows = 4};
     struct infer *f = infer_new(&m, &(struct infer_config){64, 4, 4, true});
-    CHECK(cached_by(f, prompt(0, 0, 100, 0), 1) == 0);
-    CHECK(cached_by(f, prompt(0, 1, 100, 0), 1) == 0);
-    CHECK(cached_by(f, prompt(0, 0, 100, 0), 1) == 96);
+    CHECK(cached_by(f, prompt(0, 0, 99, 0), 1) == 0);
+    CHECK(cached_by(f, prompt(0, 1, 99, 0), 1) == 0);
+    CHECK(cached_by(f, prompt(0, 0, 99, 0), 1) == 96);
     /* Six pages are known and two are free: two of what was not used for longest go, its end
      * first. */
-    CHECK(cached_by(f, prompt(0, 3, 100, 0), 1) == 0);
-    CHECK(cached_by(f, prompt(0, 0, 100, 0), 1) == 96);
-    CHECK(cached_by(f, prompt(0, 1, 100, 0), 1) == 32);
+    CHECK(cached_by(f, prompt(0, 3, 99, 0), 1) == 0);
+    CHECK(cached_by(f, prompt(0, 0, 99, 0), 1) == 96);
+    CHECK(cached_by(f, prompt(0, 1, 99, 0), 1) == 32);
     infer_free(f);
 }
 
@@ -254,7 +286,7 @@ static void test_admission(void)
     struct infer *f = infer_new(&m, &(struct infer_config){512, 4, 4, true});
     struct infer_stats s;
     struct infer_request two[] = {*prompt(0, 0, 100, 0), *prompt(1, 0, 101, 0)};
-    CHECK(cached_by(f, two, 2) == 96);
+    CHECK(cached_by(f, two, 2) == 100);
     infer_stats(f, &s);
     CHECK(s.forwards == 2);
     infer_free(f);
@@ -279,8 +311,8 @@ static void test_keys(void)
     pages_init(&p, 2);
     p.n_buckets = 1;
     int32_t ids[2][KV_PAGE] = {{1}, {2}}, first = pages_take(&p), second = pages_take(&p);
-    prefix_put(&p, first, prefix_root(0), ids[0]);
-    prefix_put(&p, second, first, ids[0]);
+    prefix_put(&p, first, prefix_root(0), ids[0], KV_PAGE);
+    prefix_put(&p, second, first, ids[0], KV_PAGE);
     CHECK(prefix_find(&p, prefix_root(0), ids[0]) == first);
     CHECK(prefix_find(&p, first, ids[0]) == second);
     CHECK(prefix_find(&p, second, ids[0]) == -1);
@@ -302,6 +334,7 @@ int main(void)
     test_schedules(0);
     test_schedules(67);
     test_counts();
+    test_stems();
     test_eviction();
     test_admission();
     test_failure();

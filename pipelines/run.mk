@@ -25,7 +25,7 @@ FRESH    ?=
 RUN      ?= run
 
 # Everything below is read only for these goals, so that other targets never see its errors.
-ifneq ($(filter run gathered shards prompts shard-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run gathered dealt shards prompts shard-%,$(MAKECMDGOALS)),)
 
 # Targets and shell words are made of these, so odd characters are refused rather than quoted.
 run.odd := ' " ` $$ \ * ? [ ] { } ( ) < > | & ; ! ~ % : = #
@@ -75,10 +75,12 @@ run.alone = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,pipelines/alone.sh 
 $O/results.jsonl: $(run.data) $O/manifest.json $O/limit
 	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) FRESH= gathered
 
-gathered: shards
+gathered: dealt
 	gather --expect $$(shard -q $(run.limit) $(run.data) | wc -l) --errors $O/errors.jsonl -o $O/results.jsonl $$(ls $O/out-* | grep -v '\.key$$')
 
-shards: $(run.ids:%=shard-%)
+shards: $O/manifest.json          ## the answers of each shard, not put together yet
+	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) FRESH= dealt
+dealt: $(run.ids:%=shard-%)
 $(run.ids:%=shard-%): shard-%: $O/manifest.json | forget-times
 	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(run.infer) --metrics $O/times-$*.json -o $O/out-$*.jsonl
 
@@ -94,5 +96,5 @@ prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/
 	shard -q $(run.limit) $(run.data) | $(run.render) --chat $(MODEL) > $O/prompts.jsonl
 	@echo $O/prompts.jsonl
 
-.PHONY: run gathered shards forget-times prompts $(run.ids:%=shard-%)
+.PHONY: run gathered dealt shards forget-times prompts $(run.ids:%=shard-%)
 endif

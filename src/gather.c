@@ -373,6 +373,9 @@ int main(int argc, char **argv)
     if (opt.max_errors && !parse_max_errors(opt.max_errors, &most, &percent))
         die(EXIT_USAGE, "--max-errors: must be a number such as 10 or 2%%, not '%s'",
             opt.max_errors);
+    if (opt.output && opt.errors && !strcmp(opt.output, opt.errors) &&
+        !file_is_special(opt.output))
+        die(EXIT_USAGE, "--errors: must be another file than --output, not %s", opt.errors);
     struct gatherer g = {0};
     if (outfile_open(&g.out, opt.output, &e) < 0 ||
         (opt.errors && outfile_open(&g.errors, opt.errors, &e) < 0))

@@ -210,6 +210,8 @@ gather: 7 records" "gather --expect 7 a.part b"
     [ "$status" -eq 74 ]
     TMPDIR=/nowhere refuses 74 gather -q -o r <(tac dealt.jsonl)
     records 20000 | shard -q > big.jsonl
+    refuses 64 gather -o same --errors same dealt.jsonl
+    [ ! -e same ] && [ ! -e same.part ]
     quits_quietly "gather -q big.jsonl"
 }
 

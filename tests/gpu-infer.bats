@@ -309,6 +309,38 @@ E
     [ "$(infer --overwrite <<< '{"prompt":"a","response":1}' | jq -r '.response.finish_reason')" != null ]
 }
 
+@test "gpu-infer: --truncate cuts prompts over the context, and says by how much" {
+    # 512 tokens are the context; ids of 5 to 600, the record's own are the last ones.
+    awk 'BEGIN {
+        for (k = 0; k < 3; k++) {
+            n = k == 1 ? 700 : 20
+            printf "{\"id\":%d,\"tokens\":[1", k
+            for (i = 1; i < n; i++) printf ",%d", 5 + i % 200
+            printf "],\"params\":{\"max_tokens\":4,\"return_tokens\":true}}\n"
+        } }' > long
+    gpu-infer -q -m "$MODEL" long > none
+    [ "$(jq -c '.error.type' none | tr '\n' ' ')" = 'null "context_length" null ' ]
+    for how in left middle; do
+        gpu-infer -q -m "$MODEL" --truncate $how long > $how
+        [ "$(jq -c '[.response.truncated, .response.usage.prompt_tokens]' $how | tr '\n' ' ')" = "[null,20] [192,508] [null,20] " ]
+        cmp <(sed -n '1p;3p' none) <(sed -n '1p;3p' $how)
+    done
+    # It is what the shortened prompt answers.
+    for how in left middle; do
+        jq -c --arg how $how 'select(.id == 1) | .tokens |=
+            (if $how == "left" then .[-508:] else .[:254] + .[-254:] end)' long > short
+        gpu-infer -q -m "$MODEL" short | jq -c .response.tokens > want
+        jq -c 'select(.id == 1) | .response.tokens' $how | cmp - want
+    done
+    # Labels fit behind it.
+    jq -c '.params = {choices: [[7, 8, 9], [10]]}' long > labels
+    gpu-infer -q -m "$MODEL" --truncate left labels | jq -c '[.response.truncated, .response.label]' > got
+    [ "$(jq -c '.[0]' got | tr '\n' ' ')" = "null 191 null " ]
+    # A run that was begun without it is another one.
+    shard -q long | gpu-infer -q -m "$MODEL" -o kept
+    refuses 64 gpu-infer -q -m "$MODEL" --truncate left -o kept <(shard -q long)
+}
+
 @test "gpu-infer: a parameter that is not supported is named once, unless it asks for nothing" {
     printf '{"prompt":"a","params":{"stop":"x","n":2}}\n%.0s' 1 2 3 | infer 2> err > out
     [ "$(jq -r .response.finish_reason out | wc -l)" -eq 3 ]

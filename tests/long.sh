@@ -9,13 +9,14 @@ trap 'rm -rf "$log" "$dir"' EXIT
     (cd "$dir" && MILLRACE=$tree "$1/kill" "$2" "$3") || true
     tests/fault.sh "$1/fault.so" "$tree" 1 "$4" || true
     tests/sweep.sh 1 || true
+    tests/bad.sh "$tree" long || true
 } | tee "$log"
 awk '/: [0-9]+ passed, [0-9]+ failed, [0-9]+ skipped/ {
         split(substr($0, index($0, ": ") + 2), n, " ")
         parts++; passed += n[1]; failed += n[3]; skipped += n[5]
     }
     END {
-        failed += parts < 3 ? 3 - parts : 0 # one that died without its line
+        failed += parts < 4 ? 4 - parts : 0 # one that died without its line
         printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
         exit failed > 0
     }' "$log"

@@ -25,3 +25,7 @@ setup() {
 @test "reliability: exactly once, over numbers of records and shards" {
     "$tree/tests/sweep.sh" 334
 }
+
+@test "reliability: bad records of every kind, in every place, stop and move nothing" {
+    "$tree/tests/bad.sh" "$tree"
+}

@@ -176,6 +176,8 @@ begin_slow() { # begin_slow ARGS...
         [ "$status" -ne 0 ]
         [[ "$output" == *"another one is at work in $T/run/unified"* ]]
     done
+    run run_make shards DATA=unified MAX=300 GPUS=2
+    [[ "$output" == *"another one is at work in $T/run/unified"* ]] || ! kill -0 $job
     wait $job
     [ "$(wc -l < "$T/run/unified/results.jsonl")" -eq 300 ]
     run_make run DATA=unified MAX=20

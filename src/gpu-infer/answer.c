@@ -37,6 +37,8 @@ static void put_usage(struct buf *out, const struct task *t, int32_t completion)
 {
     buf_printf(out, ",\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%d}", t->prompt.n,
                (int)completion);
+    if (t->truncated)
+        buf_printf(out, ",\"truncated\":%zu", t->truncated);
 }
 
 /* What label i weighs against the best one. */

@@ -55,6 +55,8 @@ static void put_flags(json_t *key, const struct engine *g, const struct options 
     json_object_set_new(key, "logprobs", json_boolean(p->logprobs));
     json_object_set_new(key, "prompt_logprobs", json_boolean(p->prompt_logprobs));
     json_object_set_new(key, "shard", o->shard_given ? json_integer(o->shard) : json_null());
+    if (o->truncate != TRUNCATE_NONE)
+        json_object_set_new(key, "truncate", json_integer(o->truncate));
     json_object_set_new(key, "overwrite", json_boolean(o->overwrite));
     json_object_set_new(key, "max_record", json_integer(o->max_record));
     json_object_set_new(key, "kv_memory", json_integer(o->kv_memory));

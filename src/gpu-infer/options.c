@@ -71,6 +71,8 @@ static char **parse(struct options *o, int argc, char **argv)
         {CHOICE("reasoning", reasoning, "low|medium|high|none",
                 "how much to think; none: answer at once"),
          .fallback = "unset", .given = &o->reasoning_given},
+        {CHOICE("truncate", truncate, "none|left|middle",
+                "cut prompts over the context there; none: an error")},
 
         {.kind = ARG_GROUP, .help = "answers; a record's params go before these"},
         {INT("max-tokens", max_tokens, 0, INT32_MAX, "most tokens of an answer"),

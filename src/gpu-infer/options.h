@@ -8,7 +8,7 @@ struct options {
     /* model and device */
     const char *model, *device, *template_file, *date;
     struct arg_list template_args, adapters;
-    int dtype, isa, reasoning, prefix_cache;
+    int dtype, isa, reasoning, prefix_cache, truncate;
     int64_t threads, batch_tokens, max_requests, kv_memory;
 
     /* parameters of the answer; *_given where the command line names them */
@@ -28,6 +28,7 @@ struct options {
 
 enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
 enum { PREFIX_CACHE_ON, PREFIX_CACHE_OFF };
+enum { TRUNCATE_NONE, TRUNCATE_LEFT, TRUNCATE_MIDDLE };
 
 /* Returns the input files; ends the process where an option is wrong. */
 char **options_parse(struct options *o, int argc, char **argv);

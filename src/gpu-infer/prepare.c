@@ -163,6 +163,29 @@ static int read_choices(struct prepare *p, struct task *t, bool text, bool raw, 
     return 0;
 }
 
+/* ---- prompts over the context -------------------------------------------------- */
+
+/* Takes tokens out of a prompt that would be refused: from its beginning (a BOS stays) or from
+ * its middle, so that labels fit behind it, or an answer of up to half the context. */
+static void truncate_prompt(const struct prepare *p, struct task *t)
+{
+    struct ids *ids = &t->prompt;
+    size_t context = (size_t)p->engine->info.context, half = context / 2, most = 0;
+    for (size_t i = 0; i < t->n_choices; i++)
+        if (most < t->choice_ids[i].n)
+            most = t->choice_ids[i].n;
+    size_t least = t->n_choices ? most : t->params.max_tokens > 0;
+    size_t room = t->n_choices ? most : (size_t)t->params.max_tokens;
+    if (ids->n + least <= context)
+        return;
+    size_t keep = context - (room < half ? room : half), from = keep / 2 + keep % 2;
+    if (p->options->truncate == TRUNCATE_LEFT)
+        from = p->engine->tokenizer && ids->v[0] == tokenizer_bos(p->engine->tokenizer);
+    t->truncated = ids->n - keep;
+    memmove(ids->v + from, ids->v + from + t->truncated, (keep - from) * sizeof *ids->v);
+    ids->n = keep;
+}
+
 /* ---- the whole question --------------------------------------------------------- */
 
 /* No thought before a label, or where none was asked for. */
@@ -197,12 +220,16 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
         return -1;
     if (!t->prompt.n)
         return fault(f, "missing_prompt", "the prompt has no tokens");
-    if (t->prompt.n > (size_t)p->engine->info.context)
+    if (t->prompt.n > (size_t)p->engine->info.context && p->options->truncate == TRUNCATE_NONE)
         return fault(f, "context_length", "the prompt's %zu tokens exceed the context of %d",
                      t->prompt.n, (int)p->engine->info.context);
     if (check_ids(p, &t->prompt, "bad_field", "the prompt", f) < 0)
         return -1;
-    return l ? read_choices(p, t, !tokens, raw, f) : 0;
+    if (l && read_choices(p, t, !tokens, raw, f) < 0)
+        return -1;
+    if (p->options->truncate != TRUNCATE_NONE)
+        truncate_prompt(p, t);
+    return 0;
 }
 
 static int read_index(const struct rec *rec, const char *name, uint64_t *out, struct fault *f)

@@ -18,6 +18,7 @@ struct task {
     struct params params;
     struct labels labels; /* the record's own */
     struct ids prompt;
+    size_t truncated;             /* tokens that were taken out of it */
     struct ids *choice_ids;       /* [n_choices] */
     struct infer_choice *choices; /* views of them */
     size_t n_choices;

@@ -7,6 +7,7 @@
 #include "ckpt/runkey.h"
 #include "gpu-infer/answer.h"
 #include "gpu-infer/engine.h"
+#include "gpu-infer/guide.h"
 #include "gpu-infer/key.h"
 #include "gpu-infer/prepare.h"
 #include "gpu-infer/report.h"
@@ -29,6 +30,7 @@ struct run {
     struct answers answers; /* with -o */
     struct prepare prepare; /* the reader's */
     struct ring *ring;
+    struct task *asking;         /* more of its samples are to be asked */
     struct tokenizer_work *work; /* the writer's */
     struct out out;
     struct report report;
@@ -108,13 +110,21 @@ static _Noreturn void stop(struct run *r, const struct err *why)
 static void done(void *arg, const struct infer_request *q, const struct infer_answer *a)
 {
     struct run *r = arg;
+    const struct task *t = q->owner;
+    guide_free(q->guide_state);
+    if (t->scored && a->finish == INFER_CHOICE) {
+        r->report.scored_logprob += a->choice_logprobs[0];
+        r->report.scored_tokens += t->choices[0].n;
+    }
     answer_write(q, &r->engine, r->work, a);
 }
 
+/* Asks for one more sample of the task. */
 static void ask(struct run *r, struct task *t)
 {
     const struct params *p = &t->params;
     struct err e = {0};
+    struct guide *guide = guide_new(t, &r->engine, r->work);
     struct infer_request q = {
         .prompt = t->prompt.v,
         .n_prompt = (int32_t)t->prompt.n,
@@ -123,19 +133,41 @@ static void ask(struct run *r, struct task *t)
         .temperature = p->temperature,
         .top_p = p->top_p,
         .top_k = (int32_t)p->top_k,
+        .min_p = p->min_p,
+        .repetition_penalty = p->repetition_penalty == 1 ? 0 : p->repetition_penalty,
+        .frequency_penalty = p->frequency_penalty,
+        .presence_penalty = p->presence_penalty,
+        .bias = p->bias ? p->bias->v : NULL,
+        .n_bias = p->bias ? (int32_t)p->bias->n : 0,
+        .logprobs = p->logprobs,
+        .top_logprobs = (int32_t)p->top_logprobs,
+        .guide = guide ? guide_calls(guide) : NULL,
+        .guide_state = guide,
         .seed = (uint64_t)p->seed,
         .source = t->source,
         .repetition = t->repetition,
-        .stop = r->engine.eos.ids,
-        .n_stop = p->ignore_eos ? 0 : r->engine.eos.n,
+        .sample = (uint64_t)t->asked++,
+        .stop = t->stop.v,
+        .n_stop = (int32_t)t->stop.n,
         .choices = t->choices,
         .n_choices = (int32_t)t->n_choices,
         .choices_mean = r->o.choices_mean,
-        .prompt_logprobs = p->prompt_logprobs,
+        .prompt_logprobs = p->prompt_logprobs && t->asked == 1,
         .owner = t,
     };
-    if (infer_add(r->engine.infer, &q, &e) < 0)
+    if (infer_add(r->engine.infer, &q, &e) < 0) {
+        guide_free(guide);
+        t->asked--;
         answer_refuse(t, "context_length", &e);
+    }
+}
+
+/* The task to ask next: the one whose samples were not all asked yet, else a new one. */
+static struct task *next_task(struct run *r)
+{
+    if (!r->asking)
+        r->asking = ring_take(r->ring, infer_in_flight(r->engine.infer) == 0);
+    return r->asking;
 }
 
 /* Takes what is there, never waiting for more while something is in flight. */
@@ -145,9 +177,12 @@ static void answer_all(struct run *r)
     struct err e = {0};
     for (;;) {
         struct task *t;
-        while (infer_has_room(f) && (t = ring_take(r->ring, infer_in_flight(f) == 0))) {
-            if (!t->ready)
+        while (infer_has_room(f) && (t = next_task(r))) {
+            bool asks = !t->ready && !t->refused;
+            if (asks)
                 ask(r, t);
+            if (!asks || t->refused || t->asked == t->params.n)
+                r->asking = NULL;
             write_ready(r);
         }
         if (!infer_in_flight(f))
@@ -218,6 +253,7 @@ static void start_reader(struct run *r, pthread_t *thread)
         r->prepare.work = tokenizer_work_new(r->engine.tokenizer);
         r->work = tokenizer_work_new(r->engine.tokenizer);
     }
+    prepare_begin(&r->prepare);
     r->ring = ring_new((size_t)r->o.max_requests * RING_PER_REQUEST, RING_BYTES);
     errno = pthread_create(thread, NULL, reader, r);
     if (errno)
@@ -233,14 +269,15 @@ static void close_output(struct run *r)
 
 static void release(struct run *r)
 {
-    prepare_release(&r->prepare);
     tokenizer_work_free(r->work);
     ring_free(r->ring);
+    prepare_release(&r->prepare);
     buf_release(&r->out.buf);
     answers_release(&r->answers);
     engine_close(&r->engine);
     free(r->o.template_args.items);
     free(r->o.adapters.items);
+    free(r->o.stop.items);
 }
 
 int main(int argc, char **argv)

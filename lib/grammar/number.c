@@ -7,7 +7,7 @@
 
 /* Digits before and behind the point that are written, so that a run of digits has an end;
  * bounds may have a few more. */
-enum { WHOLE_MAX = 64, PART_MAX = 32, DIGITS_MAX = 400 };
+enum { WHOLE_MAX = 64, PART_MAX = 20, DIGITS_MAX = 400 };
 
 /* ---- decimals ---------------------------------------------------------------------- */
 
@@ -227,7 +227,7 @@ static uint32_t put_scientific(struct net *t, uint32_t next)
 {
     struct err e = {0};
     return net_regex(
-        t, STR("[1-9](\\.[0-9]{1,32})?[eE][+-]?([0-9]|[1-9][0-9]|[12][0-9][0-9]|30[0-7])"),
+        t, STR("[1-9](\\.[0-9]{1,20})?[eE][+-]?([0-9]|[1-9][0-9]|[12][0-9][0-9]|30[0-7])"),
         false, false, next, &e);
 }
 

@@ -6,7 +6,7 @@
 
 /* Spaces behind a line end, and calls that are open before values have no parts: what cannot go
  * on for ever. */
-enum { INDENT_MAX = 32, DEPTH_MAX = 96 };
+enum { INDENT_MAX = 16, DEPTH_MAX = 96 };
 
 /* Nothing, a space, or a line end and an indent. */
 static uint32_t blanks_rule(struct net *t)

@@ -94,7 +94,7 @@ int engine_open(struct engine *g, const struct options *o, const char *date, str
         model_eos(g->ckpt, &g->eos, e) < 0 || open_text(g, o, date, e) < 0 ||
         set_choices_end(g, o, e) < 0)
         return -1;
-    g->defaults = params_defaults(o, ckpt_generation(g->ckpt), &g->labels);
+    g->defaults = params_defaults(o, ckpt_generation(g->ckpt), &g->lists);
     g->dtype = o->dtype == DTYPE_F32    ? DT_F32
                : o->dtype == DTYPE_BF16 ? DT_BF16
                                         : model_auto_dtype(g->ckpt);
@@ -139,7 +139,7 @@ void engine_close(struct engine *g)
     channels_free(g->channels);
     tokenizer_free(g->tokenizer);
     chat_free(g->chat);
-    labels_free(&g->labels);
+    param_lists_free(&g->lists);
     adapters_close(&g->adapters);
     if (g->ckpt)
         ckpt_close(g->ckpt);

@@ -16,8 +16,8 @@ struct engine {
     struct tokenizer *tokenizer; /* NULL: the model has none */
     struct channels *channels;   /* NULL: no tokenizer */
     struct model_eos eos;
-    int32_t choices_end;  /* the token behind a label that is a text, -1: none */
-    struct labels labels; /* --choices */
+    int32_t choices_end;      /* the token behind a label that is a text, -1: none */
+    struct param_lists lists; /* of flags */
     struct params defaults;
 
     struct dev *dev;

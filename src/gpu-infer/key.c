@@ -36,6 +36,20 @@ static void put_device(json_t *key, const char *name)
         json_object_set_new(key, "isa", json_string(isa + 1));
 }
 
+static void put_lists(json_t *key, const struct engine *g, const struct options *o)
+{
+    const struct shape *s = &g->lists.shape;
+    json_t *stop = json_array();
+    for (size_t i = 0; i < o->stop.n; i++)
+        json_array_append_new(stop, json_string(o->stop.items[i]));
+    json_object_set_new(key, "stop", stop);
+    json_object_set_new(key, "shape", json_integer(s->kind));
+    put_hash(key, "shape_text", hash_bytes(HASH_SEED, s->text.p ? s->text.p : "", s->text.n));
+    json_object_set_new(key, "openai", json_boolean(o->openai));
+    json_object_set_new(key, "score_completion",
+                        o->score_completion ? json_string(o->score_completion) : json_null());
+}
+
 /* Flags that change answers, defaults of the model included.  Flags about speed are not here:
  * they change no byte. */
 static void put_flags(json_t *key, const struct engine *g, const struct options *o)
@@ -45,6 +59,13 @@ static void put_flags(json_t *key, const struct engine *g, const struct options 
     json_object_set_new(key, "temperature", json_real(p->temperature));
     json_object_set_new(key, "top_p", json_real(p->top_p));
     json_object_set_new(key, "top_k", json_integer(p->top_k));
+    json_object_set_new(key, "min_p", json_real(p->min_p));
+    json_object_set_new(key, "repetition_penalty", json_real(p->repetition_penalty));
+    json_object_set_new(key, "frequency_penalty", json_real(p->frequency_penalty));
+    json_object_set_new(key, "presence_penalty", json_real(p->presence_penalty));
+    json_object_set_new(key, "samples", json_integer(p->n));
+    json_object_set_new(key, "top_logprobs", json_integer(p->top_logprobs));
+    put_lists(key, g, o);
     json_object_set_new(key, "seed", json_integer(p->seed));
     json_object_set_new(key, "choices", o->choices ? json_string(o->choices) : json_null());
     json_object_set_new(key, "choices_end", json_integer(g->choices_end));

@@ -20,4 +20,10 @@ void params_of_model(struct params *p, const json_t *generation)
     v = json_object_get(generation, "top_k");
     if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX)
         p->top_k = json_integer_value(v);
+    v = json_object_get(generation, "min_p");
+    if (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= 1)
+        p->min_p = json_number_value(v);
+    v = json_object_get(generation, "repetition_penalty");
+    if (json_is_number(v) && json_number_value(v) >= .001 && json_number_value(v) <= 1000)
+        p->repetition_penalty = json_number_value(v);
 }

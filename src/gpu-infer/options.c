@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "gpu-infer/params.h"
+#include "infer/infer.h"
 
 static const char *const isa_names[] = {NULL, "avx512-bf16", "avx512", "avx2"};
 
@@ -19,6 +21,8 @@ static void set_defaults(struct options *o)
         .max_requests = 64,
         .max_tokens = 256,
         .top_p = 1,
+        .repetition_penalty = 1,
+        .samples = 1,
         .choices_end = "auto",
         .max_record = 16 << 20,
     };
@@ -83,6 +87,24 @@ static char **parse(struct options *o, int argc, char **argv)
          .given = &o->top_p_given},
         {INT("top-k", top_k, 0, INT32_MAX, "sample from the N likeliest; 0: all"),
          .given = &o->top_k_given},
+        {REAL("min-p", min_p, 0, 1, "leave out what is less likely than X of the likeliest"),
+         .given = &o->min_p_given},
+        {REAL("repetition-penalty", repetition_penalty, .001, 1000,
+              "make ids of prompt and answer less likely"),
+         .given = &o->repetition_penalty_given},
+        {REAL("frequency-penalty", frequency_penalty, -100, 100,
+              "taken off a logit for each time in the answer")},
+        {REAL("presence-penalty", presence_penalty, -100, 100,
+              "taken off a logit once it is in the answer")},
+        {.kind = ARG_LIST,
+         .name = "stop",
+         .to = &o->stop,
+         .metavar = "TEXT",
+         .help = "end an answer before this text"},
+        {INT("samples", samples, 1, SAMPLES_MAX, "answers of each record")},
+        {FLAG("json-object", json_object, "answers are JSON objects")},
+        {STRING("json-schema", json_schema, "FILE", "answers are JSON that fits the schema")},
+        {STRING("regex", regex, "RE", "answers match the regular expression")},
         {INT("seed", seed, 0, (double)(INT64_C(1) << 53), "of the random draws")},
         {STRING("choices", choices, "A,B,...", "score these labels instead of generating")},
         {STRING("choices-end", choices_end, "auto|none|ID", "token behind a label")},
@@ -90,6 +112,8 @@ static char **parse(struct options *o, int argc, char **argv)
         {FLAG("ignore-eos", ignore_eos, "do not stop at the model's end tokens")},
         {FLAG("return-tokens", return_tokens, "add the ids that were generated")},
         {FLAG("logprobs", logprobs, "add their log-probabilities")},
+        {INT("top-logprobs", top_logprobs, 0, INFER_TOP_MAX,
+             "add the N likeliest of each place")},
         {FLAG("prompt-logprobs", prompt_logprobs, "add those of the prompt's tokens")},
 
         {.kind = ARG_GROUP, .help = "records"},
@@ -98,6 +122,9 @@ static char **parse(struct options *o, int argc, char **argv)
         {INT("shard", shard, 0, (double)(INT64_C(1) << 53),
              "answer the records with _shard N alone"),
          .given = &o->shard_given, .fallback = "all"},
+        {FLAG("openai", openai, "lines of an OpenAI batch file, in and out")},
+        {STRING("score-completion", score_completion, "FIELD",
+                "score the text in FIELD instead of generating")},
         {FLAG("overwrite", overwrite, "replace a record's own member response")},
         {FLAG("strict", strict, "stop at the first bad record")},
         {.kind = ARG_SIZE,
@@ -129,6 +156,8 @@ char **options_parse(struct options *o, int argc, char **argv)
     char **files = parse(o, argc, argv);
     if (!o->model)
         die(EXIT_USAGE, "no model; give its directory with -m DIR");
+    if (o->score_completion && (o->choices || o->openai))
+        die(EXIT_USAGE, "--score-completion goes with neither --choices nor --openai");
     if (o->output && !*o->output)
         die(EXIT_USAGE, "--output: the name is empty");
     if (o->output && file_is_special(o->output)) {

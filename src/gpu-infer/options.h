@@ -12,9 +12,12 @@ struct options {
     int64_t threads, batch_tokens, max_requests, kv_memory;
 
     /* parameters of the answer; *_given where the command line names them */
-    int64_t max_tokens, top_k, seed;
-    double temperature, top_p;
-    const char *choices, *choices_end;
+    int64_t max_tokens, top_k, seed, samples, top_logprobs;
+    double temperature, top_p, min_p;
+    double repetition_penalty, frequency_penalty, presence_penalty;
+    const char *choices, *choices_end, *regex, *json_schema, *score_completion;
+    struct arg_list stop;
+    bool min_p_given, repetition_penalty_given, json_object;
     bool max_tokens_given, top_k_given, temperature_given, top_p_given, reasoning_given;
     bool choices_mean, ignore_eos, return_tokens, logprobs, prompt_logprobs;
 
@@ -23,7 +26,7 @@ struct options {
     const char *special; /* what else -o may name: a device, a FIFO */
     const char *metrics;
     int64_t shard, max_record;
-    bool shard_given, overwrite, strict, quiet, progress, print_key;
+    bool shard_given, overwrite, strict, openai, quiet, progress, print_key;
 };
 
 enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };

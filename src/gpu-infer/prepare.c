@@ -1,6 +1,7 @@
 /* prepare.c - from a record to a question for the model. */
 #include "gpu-infer/prepare.h"
 
+#include "infer/sample.h"
 #include "text/prompt.h"
 
 #include <stdio.h>
@@ -37,18 +38,26 @@ static int check_ids(const struct prepare *p, const struct ids *ids, const char 
 
 /* ---- the prompt --------------------------------------------------------------- */
 
+/* What a record asks, as raw JSON; n = 0 where it is absent. */
+struct question {
+    enum { ASKS_NOTHING, ASKS_MESSAGES, ASKS_PROMPT, ASKS_TOKENS } kind;
+    struct str value, tools, kwargs, params, adapter, completion;
+};
+
 /* The member that asks: whichever of the three stands last and is not null, so that each tool
  * of the chain may be the last one before us. */
-static const struct json_member *question(const struct rec *rec)
+static void find_prompt(const struct rec *rec, struct question *q)
 {
     static const char *const names[] = {"messages", "prompt", "tokens"};
     const struct json_member *last = NULL;
-    for (size_t i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         const struct json_member *m = rec_find(rec, names[i]);
-        if (m && json_kind(m->value) != JSON_NULL && (!last || m > last))
-            last = m;
+        if (!m || json_kind(m->value) == JSON_NULL || (last && m < last))
+            continue;
+        last = m;
+        q->kind = ASKS_MESSAGES + i;
+        q->value = m->value;
     }
-    return last;
 }
 
 static int read_tokens(struct task *t, struct str value, struct fault *f)
@@ -82,15 +91,12 @@ static int get_json(const struct rec *rec, const char *name, enum json_kind kind
     return 0;
 }
 
-static int render_messages(struct prepare *p, const struct rec *rec, struct str messages,
+static int render_messages(struct prepare *p, const struct question *q,
                            enum chat_reasoning reasoning, struct fault *f)
 {
-    struct str tools, kwargs;
-    if (json_kind(messages) != JSON_ARRAY)
+    struct str kwargs;
+    if (json_kind(q->value) != JSON_ARRAY)
         return fault(f, "bad_field", "field \"messages\" must be an array");
-    if (get_json(rec, "tools", JSON_ARRAY, &tools, f) < 0 ||
-        get_json(rec, "chat_template_kwargs", JSON_OBJECT, &kwargs, f) < 0)
-        return -1;
     if (!p->engine->chat) {
         if (!p->told_no_template)
             warn("%s has no chat template; records with messages fail; give --chat-template "
@@ -99,14 +105,14 @@ static int render_messages(struct prepare *p, const struct rec *rec, struct str 
         p->told_no_template = true;
         return fault(f, "no_template", "the model has no chat template");
     }
-    kwargs = chat_reasoning_kwargs(reasoning, kwargs, &p->kwargs);
+    kwargs = chat_reasoning_kwargs(reasoning, q->kwargs, &p->kwargs);
     f->type = "template_error";
-    return chat_render(p->engine->chat, messages, tools, kwargs, true, &p->text, &f->e);
+    return chat_render(p->engine->chat, q->value, q->tools, kwargs, true, &p->text, &f->e);
 }
 
-/* The prompt's text into p->text; *raw: it came from a user. */
-static int read_text(struct prepare *p, const struct rec *rec, const struct json_member *m,
-                     enum chat_reasoning reasoning, bool *raw, struct fault *f)
+/* The prompt's text into p->text. */
+static int read_text(struct prepare *p, const struct question *q, enum chat_reasoning reasoning,
+                     struct fault *f)
 {
     buf_clear(&p->text);
     if (!p->engine->tokenizer) {
@@ -115,12 +121,11 @@ static int read_text(struct prepare *p, const struct rec *rec, const struct json
         p->told_no_tokenizer = true;
         return fault(f, "no_tokenizer", "the model has no tokenizer; give \"tokens\"");
     }
-    *raw = json_key_is(m->key, "prompt");
-    if (!*raw)
-        return render_messages(p, rec, m->value, reasoning, f);
-    if (json_kind(m->value) != JSON_STRING)
+    if (q->kind == ASKS_MESSAGES)
+        return render_messages(p, q, reasoning, f);
+    if (json_kind(q->value) != JSON_STRING)
         return fault(f, "bad_field", "field \"prompt\" must be a string");
-    if (!json_decode(&p->text, m->value))
+    if (!json_decode(&p->text, q->value))
         return fault(f, "bad_field", "field \"prompt\" is no Unicode text (a lone surrogate)");
     return 0;
 }
@@ -137,7 +142,8 @@ static int encode_labels(struct prepare *p, struct task *t, struct str text, boo
         texts[i] = buf_str(&l->v[i].text);
     f->type = "bad_parameter";
     int rc = labels_encode(p->engine->tokenizer, p->work, text, raw, texts, l->n,
-                           p->engine->choices_end, &t->prompt, t->choice_ids, &f->e);
+                           t->scored ? -1 : p->engine->choices_end, &t->prompt, t->choice_ids,
+                           &f->e);
     free(texts);
     return rc;
 }
@@ -200,17 +206,14 @@ static void force_final(struct prepare *p, struct task *t, bool tokens)
         channels_force(c, &p->text);
 }
 
-static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
+static int read_prompt(struct prepare *p, const struct question *q, struct task *t,
                        struct fault *f)
 {
-    const struct json_member *m = question(rec);
     const struct labels *l = t->params.labels;
-    bool raw = false;
-    if (!m)
+    bool raw = q->kind == ASKS_PROMPT, tokens = q->kind == ASKS_TOKENS;
+    if (q->kind == ASKS_NOTHING)
         return fault(f, "missing_prompt", "none of the fields messages, prompt and tokens");
-    bool tokens = json_key_is(m->key, "tokens");
-    if (tokens ? read_tokens(t, m->value, f) < 0
-               : read_text(p, rec, m, t->params.reasoning, &raw, f) < 0)
+    if (tokens ? read_tokens(t, q->value, f) < 0 : read_text(p, q, t->params.reasoning, f) < 0)
         return -1;
     if (l || t->params.reasoning == CHAT_REASONING_NONE)
         force_final(p, t, tokens);
@@ -232,6 +235,49 @@ static int read_prompt(struct prepare *p, const struct rec *rec, struct task *t,
     return 0;
 }
 
+/* What ends the answer, and the shape that it must have. */
+static int read_guides(struct prepare *p, struct task *t, struct fault *f)
+{
+    const struct params *a = &t->params;
+    const struct engine *g = p->engine;
+    if (!a->ignore_eos)
+        ids_append(&t->stop, g->eos.ids, (size_t)g->eos.n);
+    if (a->stop_ids)
+        ids_append(&t->stop, a->stop_ids->v, a->stop_ids->n);
+    f->type = "bad_parameter";
+    for (size_t i = 0; a->bias && i < a->bias->n; i++)
+        if (a->bias->v[i].id >= g->info.vocab)
+            return fault(f, "bad_parameter", "logit_bias has id %d; the model's are 0 to %d",
+                         (int)a->bias->v[i].id, (int)g->info.vocab - 1);
+    if (a->labels)
+        return 0;
+    if (((a->stop && a->stop->n) || a->shape) &&
+        !(t->vocab = constraints_vocab(p->constraints, &f->e)))
+        return -1;
+    if (a->shape && !(t->constraint = constraints_get(p->constraints, a->shape, &f->e)))
+        return -1;
+    return 0;
+}
+
+/* --score-completion: the text becomes the only choice. */
+static int read_completion(struct prepare *p, struct task *t, struct str text, struct fault *f)
+{
+    struct buf list = {0};
+    if (!p->completion)
+        return 0;
+    if (!text.n || json_kind(text) != JSON_STRING)
+        return fault(f, text.n ? "bad_field" : "missing_field", "field \"%s\" %s",
+                     field_name(p->completion), text.n ? "must be a string" : "is missing");
+    buf_printf(&list, "[%.*s]", (int)text.n, text.p);
+    f->type = "bad_field";
+    labels_free(&t->lists.labels);
+    int rc = labels_read(&t->lists.labels, buf_str(&list), &f->e);
+    t->params.labels = &t->lists.labels;
+    t->scored = true;
+    buf_release(&list);
+    return rc;
+}
+
 static int read_index(const struct rec *rec, const char *name, uint64_t *out, struct fault *f)
 {
     if (rec_index(rec, name, out) < 0)
@@ -250,6 +296,39 @@ static int read_key(const struct prepare *p, const struct rec *rec, struct task 
     return read_index(rec, "_rep", &t->repetition, f);
 }
 
+/* p->text is free until the prompt is read. */
+static int choose_adapter(struct prepare *p, struct task *t, struct str name, struct fault *f)
+{
+    const struct adapters *all = &p->engine->adapters;
+    t->adapter = adapters_default(all);
+    if (!name.n || json_kind(name) == JSON_NULL)
+        return 0;
+    buf_clear(&p->text);
+    if (json_kind(name) != JSON_STRING || !json_decode(&p->text, name))
+        return fault(f, "bad_field", "field \"adapter\" must be a string");
+    f->type = "unknown_adapter";
+    t->adapter = adapters_find(all, buf_str(&p->text), &f->e);
+    return t->adapter < 0 ? -1 : 0;
+}
+
+static int ask(struct prepare *p, const struct rec *rec, struct task *t,
+               const struct question *q, struct fault *f)
+{
+    t->params = p->engine->defaults;
+    if (choose_adapter(p, t, q->adapter, f) < 0)
+        return -1;
+    if (q->params.n &&
+        params_read(&t->params, &t->lists, q->params, &p->told, &f->type, &f->e) < 0)
+        return -1;
+    if (read_completion(p, t, q->completion, f) < 0 || read_key(p, rec, t, f) < 0 ||
+        read_prompt(p, q, t, f) < 0 || read_guides(p, t, f) < 0)
+        return -1;
+    task_ready_to_ask(t);
+    return 0;
+}
+
+/* ---- a record ------------------------------------------------------------------------- */
+
 static bool is_response(const struct json_member *m, size_t index, void *arg)
 {
     (void)index;
@@ -257,34 +336,26 @@ static bool is_response(const struct json_member *m, size_t index, void *arg)
     return json_key_is(m->key, "response");
 }
 
-/* p->text is free until the prompt is read. */
-static int choose_adapter(struct prepare *p, struct task *t, const struct json_member *m,
-                          struct fault *f)
+static struct str member(const struct rec *rec, const char *name)
 {
-    const struct adapters *all = &p->engine->adapters;
-    t->adapter = adapters_default(all);
-    if (!m || json_kind(m->value) == JSON_NULL)
-        return 0;
-    buf_clear(&p->text);
-    if (json_kind(m->value) != JSON_STRING || !json_decode(&p->text, m->value))
-        return fault(f, "bad_field", "field \"adapter\" must be a string");
-    f->type = "unknown_adapter";
-    t->adapter = adapters_find(all, buf_str(&p->text), &f->e);
-    return t->adapter < 0 ? -1 : 0;
+    const struct json_member *m = rec_find(rec, name);
+    return m ? m->value : (struct str){0};
 }
 
-static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct fault *f)
+static int ask_record(struct prepare *p, const struct rec *rec, struct task *t, struct fault *f)
 {
-    const struct json_member *m = rec_find(rec, "params"), *adapter = rec_find(rec, "adapter");
-    t->params = p->engine->defaults;
+    struct question q = {.params = member(rec, "params"), .adapter = member(rec, "adapter")};
     if (rec_find(rec, "response") && !p->options->overwrite)
         return fault(f, "reserved_member",
                      "the record already has \"response\"; --overwrite replaces it");
-    if (choose_adapter(p, t, adapter, f) < 0)
+    find_prompt(rec, &q);
+    if (p->completion && !field_find(p->completion, rec, &q.completion))
+        q.completion = (struct str){0};
+    if (q.kind == ASKS_MESSAGES &&
+        (get_json(rec, "tools", JSON_ARRAY, &q.tools, f) < 0 ||
+         get_json(rec, "chat_template_kwargs", JSON_OBJECT, &q.kwargs, f) < 0))
         return -1;
-    if (m && params_read(&t->params, &t->labels, m->value, &p->told, &f->type, &f->e) < 0)
-        return -1;
-    if (read_key(p, rec, t, f) < 0 || read_prompt(p, rec, t, f) < 0)
+    if (ask(p, rec, t, &q, f) < 0)
         return -1;
     if (p->options->overwrite) {
         rec_without(&p->bare, rec, is_response, NULL);
@@ -293,6 +364,56 @@ static int ask(struct prepare *p, const struct rec *rec, struct task *t, struct 
         buf_addstr(&t->line, rec->line);
     }
     return 0;
+}
+
+/* ---- a line of a batch file -------------------------------------------------------------- */
+
+static void refuse_line(struct task *t, int status, const char *code, const char *message)
+{
+    struct err e = {0};
+    err_set(&e, EXIT_DATA, "%s", message);
+    batch_put_error(t, status, code, message);
+    task_failed(t, &e);
+    t->ready = true;
+}
+
+/* The model of a line may be the name of an adapter. */
+static struct str adapter_named(const struct prepare *p, struct str model)
+{
+    const struct adapters *a = &p->engine->adapters;
+    for (size_t i = 0; model.n && i < a->n; i++)
+        if (a->v[i].name && json_key_is(model, a->v[i].name))
+            return model;
+    return (struct str){0};
+}
+
+static void ask_line(struct prepare *p, const struct rec *rec, struct task *t)
+{
+    struct batch_fault bad = {400, rec->fault ? rec->fault : "", ""};
+    struct fault f = {0};
+    struct batch_line *b = &p->batch;
+    int rc = -1;
+    if (rec->fault) {
+        b->custom_id = b->model = (struct str){0};
+        snprintf(bad.message, sizeof bad.message, "%s", rec->message);
+    } else {
+        rc = batch_read(b, rec, p->batch_ids, &bad);
+    }
+    t->batch = batch_new(b, rec, p->read - 1);
+    if (rc < 0) {
+        refuse_line(t, bad.status, bad.code, bad.message);
+        return;
+    }
+    struct question q = {.tools = b->tools,
+                         .kwargs = b->kwargs,
+                         .params = buf_str(&b->params),
+                         .adapter = adapter_named(p, b->model)};
+    q.value = b->chat ? b->messages : b->prompt;
+    q.kind = b->chat                               ? ASKS_MESSAGES
+             : json_kind(b->prompt) == JSON_STRING ? ASKS_PROMPT
+                                                   : ASKS_TOKENS;
+    if (ask(p, rec, t, &q, &f) < 0)
+        refuse_line(t, 400, f.type, f.e.text);
 }
 
 /* ---- whose record it is ----------------------------------------------------------- */
@@ -341,11 +462,13 @@ struct task *prepare_record(struct prepare *p, const struct rec *rec, int *rc, s
         return NULL;
     }
     struct task *t = task_new(rec->file, rec->number);
-    if (!rec->fault && rec_is_error(rec)) {
+    if (p->options->openai) {
+        ask_line(p, rec, t);
+    } else if (!rec->fault && rec_is_error(rec)) {
         buf_addstr(&t->out, rec->line);
         buf_putc(&t->out, '\n');
         t->ready = t->passed_on = true;
-    } else if (rec->fault || f.type || ask(p, rec, t, &f) < 0) {
+    } else if (rec->fault || f.type || ask_record(p, rec, t, &f) < 0) {
         rec_fail(&t->out, rec, tool_name, f.type, f.e.text);
         t->ready = true;
         if (rec->fault)
@@ -356,8 +479,21 @@ struct task *prepare_record(struct prepare *p, const struct rec *rec, int *rc, s
     return t;
 }
 
+void prepare_begin(struct prepare *p)
+{
+    p->constraints = constraints_new(p->engine->tokenizer, p->engine->info.vocab);
+    if (p->options->openai)
+        p->batch_ids = batch_ids_new();
+    if (p->options->score_completion)
+        p->completion = field_new(p->options->score_completion);
+}
+
 void prepare_release(struct prepare *p)
 {
+    constraints_free(p->constraints);
+    batch_ids_free(p->batch_ids);
+    batch_release(&p->batch);
+    field_free(p->completion);
     tokenizer_work_free(p->work);
     buf_release(&p->text);
     buf_release(&p->bare);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -51,6 +52,11 @@ void report_break(struct report *r)
     r->line = false;
 }
 
+static double perplexity(const struct report *r)
+{
+    return exp(-r->scored_logprob / (double)r->scored_tokens);
+}
+
 static void summary(const struct report *r, const struct infer_stats *s, double seconds)
 {
     char skipped[48] = "";
@@ -59,6 +65,9 @@ static void summary(const struct report *r, const struct infer_stats *s, double 
                  (unsigned long long)r->skipped);
     if (r->line)
         fputc('\n', stderr);
+    if (r->scored_tokens)
+        warn("%lld tokens scored, log-probability %.6g, perplexity %.6g",
+             (long long)r->scored_tokens, r->scored_logprob, perplexity(r));
     warn("%llu record%s, %llu error%s%s, %lld prompt tokens, %lld cached, %lld computed, %lld "
          "generated, %.1f s, %.1f records/s, %s %s x%d",
          (unsigned long long)r->records, r->records == 1 ? "" : "s",
@@ -81,6 +90,11 @@ static int write_metrics(const struct report *r, const struct infer_stats *s, do
     json_object_set_new(m, "cached_tokens", json_integer(s->cached_tokens));
     json_object_set_new(m, "computed_tokens", json_integer(s->computed_tokens));
     json_object_set_new(m, "generated_tokens", json_integer(s->generated_tokens));
+    if (r->scored_tokens) {
+        json_object_set_new(m, "scored_tokens", json_integer(r->scored_tokens));
+        json_object_set_new(m, "scored_logprob", json_real(r->scored_logprob));
+        json_object_set_new(m, "perplexity", json_real(perplexity(r)));
+    }
     json_object_set_new(m, "forwards", json_integer(s->forwards));
     json_object_set_new(m, "seconds_load", json_real(r->loaded - r->began));
     json_object_set_new(m, "seconds_total", json_real(seconds));

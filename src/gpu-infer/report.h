@@ -13,7 +13,9 @@ struct report {
     uint64_t records;           /* written */
     uint64_t errors;            /* of those, error records, this tool's and earlier ones' */
     uint64_t skipped;           /* answered by an earlier call */
-    bool progress, line;        /* a progress line stands on the terminal */
+    double scored_logprob;      /* of the texts of --score-completion */
+    int64_t scored_tokens;
+    bool progress, line; /* a progress line stands on the terminal */
 };
 
 void report_begin(struct report *r, const struct engine *g, const struct options *o);

@@ -36,6 +36,7 @@ static void set_defaults(struct options *o)
 #define CHOICE(n, dest, list, text) .kind = ARG_CHOICE, .name = n, .to = &o->dest, .metavar = list, .help = text
 /* clang-format on */
 
+/* lint: long, one table */
 static char **parse(struct options *o, int argc, char **argv)
 {
     const struct arg table[] = {

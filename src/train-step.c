@@ -4,6 +4,7 @@
 #include "model/model.h"
 #include "train-step/checkpoint.h"
 #include "train-step/key.h"
+#include "train-step/merge.h"
 #include "train-step/metrics.h"
 #include "train-step/options.h"
 #include "train-step/order.h"
@@ -475,6 +476,8 @@ int main(int argc, char **argv)
     struct run r = {.checkpoints = {.lock = -1, .metrics = -1}};
     struct err e = {0};
     r.files = options_parse(&r.o, argc, argv);
+    if (r.o.merge)
+        return merge_main(&r.o, r.files);
     if (r.o.show_mask)
         return show_mask(&r);
     if (!(r.comm = comm_open(&e)))

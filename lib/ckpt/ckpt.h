@@ -47,6 +47,9 @@ const struct ckpt_tensor *ckpt_find(const struct ckpt *c, const char *name); /* 
 /* Lets the kernel drop a tensor's pages after it was packed. */
 void ckpt_done_with(const struct ckpt *c, const struct ckpt_tensor *t);
 
+/* Element i of an F32, F16 or BF16 tensor. */
+float ckpt_value(const struct ckpt_tensor *t, int64_t i);
+
 /* Tells two models apart: config, index, tokenizer, template and tensor headers, with the sizes
  * of the files (not the weights themselves, so that it costs nothing). */
 uint64_t ckpt_hash(const struct ckpt *c);

@@ -7,6 +7,7 @@
 #include "ckpt/safetensors.h"
 
 #include "base/file.h"
+#include "base/half.h"
 #include "ckpt/document.h"
 
 #include <limits.h>
@@ -252,6 +253,18 @@ const struct ckpt_tensor *safetensors_find(const struct safetensors *s, const ch
 {
     struct ckpt_tensor key = {.name = name};
     return bsearch(&key, s->t, s->n, sizeof *s->t, by_name);
+}
+
+float ckpt_value(const struct ckpt_tensor *t, int64_t i)
+{
+    float f;
+    uint16_t h;
+    if (t->dtype == CKPT_F32) {
+        memcpy(&f, (const char *)t->data + 4 * i, 4);
+        return f;
+    }
+    memcpy(&h, (const char *)t->data + 2 * i, 2);
+    return t->dtype == CKPT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
 }
 
 uint64_t safetensors_hash(const struct safetensors *s, uint64_t seed)

@@ -8,8 +8,6 @@
  */
 #include "model/lora_load.h"
 
-#include "base/half.h"
-
 #include <stdlib.h>
 
 /* ---- a parameter ---------------------------------------------------------- */
@@ -71,18 +69,6 @@ void lora_find_sides(struct lora_loader *l)
     }
 }
 
-static float value(const struct ckpt_tensor *t, enum dtype dtype, int64_t i)
-{
-    float f;
-    uint16_t h;
-    if (dtype == DT_F32) {
-        memcpy(&f, (const char *)t->data + 4 * i, 4);
-        return f;
-    }
-    memcpy(&h, (const char *)t->data + 2 * i, 2);
-    return dtype == DT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
-}
-
 /* Where expert e's element (row, col) stands in a tensor. */
 struct place {
     int64_t expert, row, col; /* steps */
@@ -103,7 +89,7 @@ static struct weight *gather(struct lora_loader *l, const struct ckpt_tensor *t,
     int rc = w ? 0 : -1;
     for (int64_t e = 0; e < shape.experts && rc == 0; e++) {
         for (int64_t i = 0; i < rows * cols; i++)
-            one[i] = value(t, dtype, e * p.expert + i / cols * p.row + i % cols * p.col);
+            one[i] = ckpt_value(t, e * p.expert + i / cols * p.row + i % cols * p.col);
         rc = d->ops->weight_rows(d, w, e, 0, rows, &src, l->e);
     }
     free(one);

@@ -297,7 +297,7 @@ static int load_all(struct lora_loader *l)
     return d->ops->sync(d, l->e);
 }
 
-static int lora_load(struct model *m, struct adapter *a, const struct peft *p, struct err *e)
+int lora_load(struct model *m, struct adapter *a, const struct peft *p, struct err *e)
 {
     struct lora_loader l = {.m = m, .a = a, .file = peft_tensors(p), .e = e};
     if (lora_config_read(&l.config, peft_config(p), e) < 0)
@@ -317,7 +317,7 @@ static int lora_load(struct model *m, struct adapter *a, const struct peft *p, s
     return rc;
 }
 
-static void release(struct model *m, struct adapter *a)
+void lora_free(struct model *m, struct adapter *a)
 {
     struct dev *d = m->dev;
     for (int32_t i = 0; a->layer && i < m->spec.layers; i++)
@@ -368,12 +368,12 @@ int32_t model_load_adapter(struct model *m, const struct peft *p, struct err *e)
     int64_t bytes = m->info.weight_bytes;
     if (lora_load(m, &a, p, e) < 0) {
         err_prefix(e, "%s", peft_dir(p));
-        release(m, &a);
+        lora_free(m, &a);
         m->info.weight_bytes = bytes;
         return -1;
     }
     if (make_room(m, &a, e) < 0) {
-        release(m, &a);
+        lora_free(m, &a);
         m->info.weight_bytes = bytes;
         return -1;
     }
@@ -385,7 +385,7 @@ int32_t model_load_adapter(struct model *m, const struct peft *p, struct err *e)
 void lora_release(struct model *m)
 {
     for (int32_t i = 0; i < m->n_adapters; i++)
-        release(m, &m->adapters[i]);
+        lora_free(m, &m->adapters[i]);
     free(m->adapters);
     m->dev->ops->free(m->dev, m->lora.t);
     m->dev->ops->free(m->dev, m->lora.dev_whose);

@@ -22,6 +22,11 @@ struct lora_loader {
     struct err *e;
 };
 
+/* The adapter's matrices onto m's device; m has its spec.  What was made stays in a. */
+int lora_load(struct model *m, struct adapter *a, const struct peft *p,
+              struct err *e) MUST_CHECK;
+void lora_free(struct model *m, struct adapter *a);
+
 /* "base_model.model.MODULE.lora_A.weight" into l->name. */
 void lora_tensor_name(struct lora_loader *l, const char *module, char letter);
 /* The tensor l->name, rows x cols of it; NULL after an error. */

@@ -1,8 +1,6 @@
 /* tensors.c - tensors of a checkpoint as weights and vectors on the device. */
 #include "model/tensors.h"
 
-#include "base/half.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -259,18 +257,6 @@ int load_experts_mxfp4(struct loader *l, struct weight **out, int32_t layer, int
 
 /* ---- vectors ---------------------------------------------------------------- */
 
-static float element(const struct ckpt_tensor *t, enum dtype dtype, int64_t i)
-{
-    float f;
-    uint16_t h;
-    if (dtype == DT_F32) {
-        memcpy(&f, (const char *)t->data + 4 * i, 4);
-        return f;
-    }
-    memcpy(&h, (const char *)t->data + 2 * i, 2);
-    return dtype == DT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
-}
-
 /* experts > 0: each part is [experts, rows] */
 static int load_floats(struct loader *l, float **out, int32_t layer, const struct part *parts,
                        int n, int32_t experts, const char *suffix)
@@ -289,7 +275,7 @@ static int load_floats(struct loader *l, float **out, int32_t layer, const struc
                                            &dtype);
         rc = t ? 0 : -1;
         for (int64_t k = 0; t && k < parts[i].rows * count; k++)
-            host[at++] = element(t, dtype, k);
+            host[at++] = ckpt_value(t, k);
     }
     if (rc == 0) {
         *out = d->ops->alloc(d, total * (int64_t)sizeof *host, l->e);

@@ -100,6 +100,11 @@ static char **parse(struct options *o, int argc, char **argv)
         {STRING("every", every, "N|Nm", "a checkpoint every N steps, or N minutes")},
         {INT("keep", keep, 0, 1 << 20, "checkpoints that stay")},
 
+        {.kind = ARG_GROUP, .help = "merging"},
+        {STRING("merge", merge, "DIR", "write the model with this adapter in its weights")},
+        {REAL("merge-bound", merge_bound, 0, 1e12, "largest difference of a logit"),
+         .given = &o->merge_bound_given, .fallback = "0.001; 1 for weights of 16 bits"},
+
         {.kind = ARG_GROUP, .help = "watching"},
         {STRING("eval", eval, "FILE", "records to evaluate on")},
         {INT("eval-every", eval_every, 1, INT64_MAX, "steps between evaluations"),
@@ -151,6 +156,10 @@ static void check(const struct options *o)
         die(EXIT_USAGE, "which model? give -m DIR, or --init FILE to train from scratch");
     if (!o->output && !o->show_mask && !o->dry_run && !o->overfit)
         die(EXIT_USAGE, "where to? give -o DIR");
+    if (o->merge && (o->init || o->lora))
+        die(EXIT_USAGE, "--merge trains nothing; give it without --init and --lora");
+    if (o->merge_bound_given && !o->merge)
+        die(EXIT_USAGE, "--merge-bound goes with --merge");
     if (o->init && o->lora)
         die(EXIT_USAGE, "--lora changes a trained model; give it without --init");
     if (o->pack && o->context && o->pack < o->context)

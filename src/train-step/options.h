@@ -18,6 +18,10 @@ struct options {
     int64_t max_record, context, pack;
     bool show_mask;
 
+    const char *merge;
+    double merge_bound;
+    bool merge_bound_given;
+
     const char *lora;
     double epochs;
     int64_t steps, batch, shuffle, seed;

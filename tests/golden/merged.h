@@ -4,8 +4,8 @@
 
 #include "reference.h"
 
-#include "base/half.h"
 #include "files.h"
+#include "model/merge.h"
 
 /* Between merged and unmerged, which are rounded in other places: what is asked for.  The
  * reference's own two ways differ by 8.2e-5. */
@@ -20,18 +20,6 @@ struct adapter_case {
     struct peft *peft;
     bool swapped; /* outputs of experts' parameters stand in A, inputs in B */
 };
-
-static float element(const struct ckpt_tensor *t, int64_t i)
-{
-    float f;
-    uint16_t h;
-    if (t->dtype == CKPT_F32) {
-        memcpy(&f, (const char *)t->data + 4 * i, 4);
-        return f;
-    }
-    memcpy(&h, (const char *)t->data + 2 * i, 2);
-    return t->dtype == CKPT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
-}
 
 /* alpha / r or alpha / sqrt(r), known here from the reference's table and not from the code
  * that is tested: alpha is 16, and 32 for v_proj in the adapter of patterns. */
@@ -59,14 +47,14 @@ static float *merge(const struct adapter_case *a, const struct ckpt_tensor *w)
     float *out = xmalloc_n((size_t)(rows * cols), sizeof *out);
     for (int64_t i = 0; i < rows * cols; i++) {
         if (whole) {
-            out[i] = element(whole, i);
+            out[i] = ckpt_value(whole, i);
             continue;
         }
         double sum = 0;
         for (int64_t k = 0; k < A->shape[0]; k++)
-            sum += (double)element(B, i / cols * A->shape[0] + k) *
-                   (double)element(A, k * cols + i % cols);
-        out[i] = element(w, i) + (float)(scale_of(a, w->name, A->shape[0]) * sum);
+            sum += (double)ckpt_value(B, i / cols * A->shape[0] + k) *
+                   (double)ckpt_value(A, k * cols + i % cols);
+        out[i] = ckpt_value(w, i) + (float)(scale_of(a, w->name, A->shape[0]) * sum);
     }
     return out;
 }
@@ -80,8 +68,8 @@ static double expert_delta(const struct adapter_case *a, const struct ckpt_tenso
     int64_t all = A->shape[0], r = all / E;
     double sum = 0;
     for (int64_t j = 0; j < r; j++)
-        sum += (double)element(A, (e * r + j) * A->shape[1] + i) *
-               (double)element(B, o * all + j * E + e);
+        sum += (double)ckpt_value(A, (e * r + j) * A->shape[1] + i) *
+               (double)ckpt_value(B, o * all + j * E + e);
     return scale_of(a, "", r) * sum;
 }
 
@@ -113,7 +101,8 @@ static float *merge_experts(const struct adapter_case *a, const struct ckpt_tens
         int64_t row = x / cols % rows, col = x % cols;
         const int64_t columns[] = {x / cols / rows, row, col}; /* expert, input, output */
         const int64_t apart[] = {e, col, row + (up ? rows : 0)};
-        out[x] = element(w, x) + (float)expert_delta(a, A, B, w->nd == 3 ? columns : apart, E);
+        out[x] = ckpt_value(w, x) +
+                 (float)expert_delta(a, A, B, w->nd == 3 ? columns : apart, E);
     }
     return out;
 }
@@ -159,6 +148,43 @@ static double run_pair(struct dev *d, const struct adapter_case *a, const struct
     return worst;
 }
 
+/* What the library makes of the tensors of `like` against what was merged here, both rounded
+ * once: the same but for the last bit. */
+static void check_library(struct golden_count *c, const struct adapter_case *a,
+                          const struct ckpt *like, const struct ckpt *merged)
+{
+    struct err e = {0};
+    struct merge *g = merge_open(like, a->peft, &e);
+    struct save_tensor s;
+    double worst = 0;
+    size_t changed = 0, want = 0;
+    for (size_t i = 0; g && i < ckpt_count(like); i++) {
+        const struct ckpt_tensor *was = ckpt_at(like, i), *t = ckpt_find(merged, was->name);
+        if (t->bytes != was->bytes || t->dtype != was->dtype ||
+            memcmp(t->data, was->data, (size_t)t->bytes))
+            want++;
+        if (!merge_tensor(g, i, &s))
+            continue;
+        int64_t n = t->bytes / 4;
+        float *v = xmalloc_n((size_t)n, sizeof *v);
+        changed++;
+        for (int64_t at = 0, part; at < n; at += part) { /* rows are cut anywhere */
+            part = n - at < 1000 ? n - at : 1000;
+            if (s.read(s.arg, at, part, v + at, &e) < 0)
+                die_err(&e);
+        }
+        for (int64_t k = 0; k < n; k++)
+            worst = fmax(worst, fabs((double)v[k] - (double)ckpt_value(t, k)));
+        free(v);
+    }
+    if (!g || changed != want || worst > 1e-6)
+        golden_fail(c, "%s merged by the library: %s, %zu tensors of %zu, %g off", a->name,
+                    g ? "no error" : e.text, changed, want, worst);
+    else
+        c->passed++;
+    merge_close(g);
+}
+
 /* On every backend, over the prompt ids[n].  `like` is merged into: the base, or one with the
  * same values in other types. */
 static void check_merged(struct golden_count *c, const struct ckpt *base,
@@ -180,7 +206,9 @@ static void check_merged(struct golden_count *c, const struct ckpt *base,
         c->passed += bound(&at, e.status ? e.text : "logits", worst, MERGED);
         d->ops->close(d);
     }
-    if (!merged)
+    if (merged)
+        check_library(c, a, like, merged);
+    else
         golden_fail(c, "%s merged: %s", a->name, e.text);
     ckpt_close(merged);
     files_remove(dir, model_files);

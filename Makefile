@@ -22,7 +22,7 @@ BIN := $(if $(filter release,$(VARIANT)),bin,$B/bin)
 LIB_C  := $(sort $(wildcard lib/*/*.c lib/dev/ref/*.c lib/dev/cpu/*.c))
 # Compiled once per instruction set; the one to run is chosen at run time.
 ISA_C  := $(sort $(wildcard lib/dev/cpu/isa/*.c))
-ISAS   := avx2 avx512 avx512_bf16
+ISAS   := avx2 avx512 avx512_bf16 amx_bf16
 TOOL_C := $(sort $(wildcard src/*.c))
 # A tool of several files: those in src/TOOL/ go with src/TOOL.c.
 PART_C := $(sort $(wildcard src/*/*.c))
@@ -53,6 +53,7 @@ FP := -ffp-contract=off
 ISA.avx2   := -mavx2 -mfma -mf16c -DISA=avx2
 ISA.avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -DISA=avx512
 ISA.avx512_bf16 := $(ISA.avx512) -UISA -mavx512bf16 -mavx512vnni -DISA=avx512_bf16
+ISA.amx_bf16 := $(ISA.avx512_bf16) -UISA -mamx-tile -mamx-bf16 -mamx-int8 -DISA=amx_bf16
 CC := $(if $(filter fuzz,$(VARIANT)),clang-14,gcc)
 CFLAGS ?=
 LDFLAGS ?=

@@ -6,7 +6,7 @@
 #include "gpu-infer/params.h"
 #include "infer/infer.h"
 
-static const char *const isa_names[] = {NULL, "avx512-bf16", "avx512", "avx2"};
+static const char *const isa_names[] = {NULL, "amx-bf16", "avx512-bf16", "avx512", "avx2"};
 
 const char *options_isa(const struct options *o)
 {
@@ -50,7 +50,7 @@ static char **parse(struct options *o, int argc, char **argv)
         {STRING("device", device, "DEV", "auto, cpu, cpu:K/N, cuda:N or ref"), .letter = 'd'},
         {INT("threads", threads, 1, 1024, "CPU threads"), .fallback = "the cores of the slice"},
         {CHOICE("dtype", dtype, "auto|f32|bf16", "precision; auto is the checkpoint's")},
-        {CHOICE("isa", isa, "auto|avx512-bf16|avx512|avx2", "CPU instruction set")},
+        {CHOICE("isa", isa, "auto|amx-bf16|avx512-bf16|avx512|avx2", "CPU instruction set")},
         {INT("batch-tokens", batch_tokens, 1, 1 << 20, "most tokens of one forward")},
         {INT("max-requests", max_requests, 1, 1 << 16, "most records in flight")},
         {.kind = ARG_SIZE,

@@ -70,6 +70,7 @@ static const struct backend {
     {"cpu", "avx2", "cpu/avx2"},
     {"cpu", "avx512", "cpu/avx512"},
     {"cpu", "avx512-bf16", "cpu/avx512-bf16"},
+    {"cpu", "amx-bf16", "cpu/amx-bf16"},
 };
 enum { BACKENDS = sizeof backends / sizeof *backends };
 

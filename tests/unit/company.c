@@ -170,6 +170,7 @@ int main(void)
         test_company(c, "avx512", DT_F32);
         test_company(c, "avx512", DT_BF16);
         test_company(c, "avx512-bf16", DT_BF16);
+        test_company(c, "amx-bf16", DT_BF16);
         ckpt_close(c);
     }
     char *command = xasprintf("rm -rf '%s'", root);

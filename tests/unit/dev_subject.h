@@ -33,7 +33,9 @@ static void open_subjects(const struct dev_limits *limits)
                   {"cpu", "avx2", 2, 1},        {"cpu", "avx2", 3, 1},
                   {"cpu", "avx512", 1, 1},      {"cpu", "avx512", 2, 1},
                   {"cpu", "avx512", 3, 1},      {"cpu", "avx512-bf16", 1, 2},
-                  {"cpu", "avx512-bf16", 2, 2}, {"cpu", "avx512-bf16", 3, 2}};
+                  {"cpu", "avx512-bf16", 2, 2}, {"cpu", "avx512-bf16", 3, 2},
+                  {"cpu", "amx-bf16", 1, 3},    {"cpu", "amx-bf16", 2, 3},
+                  {"cpu", "amx-bf16", 3, 3}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         struct dev_config c = {.threads = wanted[i].threads, .isa = wanted[i].isa};
         struct subject *s = &subjects[n_subjects];

@@ -1,9 +1,12 @@
 /* cpu.c - the CPU backend's table, life, memory and choice of instruction set. */
 #include "dev/cpu/train.h"
 
+#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- instruction sets, the best first --------------------------------------- */
 
@@ -25,13 +28,37 @@ static bool has_avx512_bf16(void)
            __builtin_cpu_supports("avx512vnni");
 }
 
+/* The user's processes must ask for tiles once; refused where the kernel does not save them. */
+static bool has_amx_bf16(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, TILE = 1 << 24, BF16 = 1 << 22 };
+    unsigned a, b, c, d;
+    if (!has_avx512_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return false;
+    return (d & TILE) && (d & BF16) &&
+           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+/* Intel's products of bf16 without tiles are slower than f32's: only by name. */
+static bool is_amd(void)
+{
+    return __builtin_cpu_is("amd");
+}
+
+static bool always(void)
+{
+    return true;
+}
+
 /* The builtin asks the operating system too, whether it saves the registers. */
 static const struct {
     const struct kernels *kernels;
     bool (*here)(void);
-} sets[] = {{&kernels_avx512_bf16, has_avx512_bf16},
-            {&kernels_avx512, has_avx512},
-            {&kernels_avx2, has_avx2}};
+    bool (*fast)(void); /* unless asked for by name */
+} sets[] = {{&kernels_amx_bf16, has_amx_bf16, always},
+            {&kernels_avx512_bf16, has_avx512_bf16, is_amd},
+            {&kernels_avx512, has_avx512, always},
+            {&kernels_avx2, has_avx2, always}};
 enum { SETS = sizeof sets / sizeof *sets };
 
 static const struct kernels *choose(const char *isa, struct err *e)
@@ -43,7 +70,7 @@ static const struct kernels *choose(const char *isa, struct err *e)
         known = known || (isa && strcmp(isa, name) == 0);
         if (!sets[i].here())
             continue;
-        if (!isa || strcmp(isa, name) == 0)
+        if (isa ? strcmp(isa, name) == 0 : sets[i].fast())
             return sets[i].kernels;
         size_t n = strlen(here);
         snprintf(here + n, sizeof here - n, "%s%s", n ? ", " : "", name);
@@ -142,7 +169,8 @@ static int cpu_reserve(struct dev *d, const struct dev_limits *l, struct err *e)
     int64_t rows = cpu_most_rows(l), owners = l->tokens > l->experts ? l->tokens : l->experts;
     int64_t chunks = ((int64_t)l->vocab + HEAD_CHUNK - 1) / HEAD_CHUNK;
     release(c);
-    c->wide = host_alloc(host_size(rows, l->width, sizeof *c->wide), "scratch", e);
+    c->wide = host_alloc(host_size(rows + 16, l->width + TILE_K, sizeof *c->wide), "scratch",
+                         e);
     c->tiles = host_alloc(host_size(owners + 1, 1, sizeof *c->tiles), "scratch", e);
     c->parts = host_alloc(host_size(chunks, l->rows, sizeof *c->parts), "scratch", e);
     c->picked = host_alloc(host_size(1, l->rows, sizeof *c->picked), "scratch", e);

@@ -32,6 +32,8 @@ int64_t cpu_most_rows(const struct dev_limits *l);
 int32_t cpu_owner(const int32_t *tiles, int32_t owners, int i);
 /* The product of x and w as kernels take it: bf16 rows are widened into scratch. */
 struct product cpu_product(struct cpu *c, const struct tensor *x, const struct weight *w);
+/* The same, in pieces that may begin at any row: never in tiles. */
+struct product cpu_rows_product(struct cpu *c, const struct tensor *x, const struct weight *w);
 
 /* weight.c */
 struct weight *cpu_weight_new(struct dev *d, const struct weight_shape *s, struct err *e);

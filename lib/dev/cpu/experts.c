@@ -84,7 +84,7 @@ static void run_grouped(struct cpu *c, struct grouped_cut *g, const struct tenso
     one.shape.experts = 0;
     g->k = c->kernels;
     g->tiles = c->tiles;
-    g->job.linear.p = cpu_product(c, x, &one);
+    g->job.linear.p = cpu_rows_product(c, x, &one);
     int64_t tiles = 0;
     for (int32_t e = 0; e < r->experts; e++) {
         int64_t rows = r->first[e + 1] - r->first[e], panel = c->kernels->panel(rows);

@@ -13,8 +13,8 @@ static void head_piece(void *arg, int i)
 {
     const struct head_cut *h = arg;
     int64_t strip = i % h->strips, rows = h->job.rows;
-    h->k->head_chunk(&h->job, i / h->strips, rows * strip / h->strips,
-                     rows * (strip + 1) / h->strips);
+    h->k->head_chunk(&h->job, i / h->strips, strip_row(rows, strip, h->strips),
+                     strip_row(rows, strip + 1, h->strips));
 }
 
 /* Runs all chunks; returns how many there are. */

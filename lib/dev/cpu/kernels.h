@@ -8,6 +8,11 @@
 
 #include "dev/backends.h"
 
+/* name -> name_avx2, name_avx512: each set has its own symbols. */
+#define SYM_(name, isa) name##_##isa
+#define SYM2(name, isa) SYM_(name, isa)
+#define SYM(name) SYM2(name, ISA)
+
 /* Weights: blocks of LANES outputs, [n / LANES][k][LANES] in f32; in bf16 pairs of k stand in
  * one 32-bit word, [n / LANES][k / 2][LANES][2]; in MXFP4 eights, [k / 8][LANES], with the
  * scales [k / 32][LANES] behind them.  What lies beyond n and k is 0. */
@@ -35,7 +40,19 @@ struct product {
     int64_t stride, k;
     const struct weight *w;
     int64_t skip; /* w holds k from here on */
+    /* bf16 rows in tiles of 16 by 32 k, [rows / 16][tiles][16][32], 0 beyond k; a piece of such
+     * a product begins at a multiple of 32 rows. */
+    const uint16_t *tiled;
+    int64_t tiles;
 };
+enum { TILE_ALIGN = 32, TILE_K = 32, TILE_BYTES = 1024 };
+
+/* The first row of one of so many strips. */
+static inline int64_t strip_row(int64_t rows, int64_t strip, int64_t strips)
+{
+    int64_t row = (rows * strip / strips + TILE_ALIGN - 1) / TILE_ALIGN * TILE_ALIGN;
+    return row < rows ? row : rows;
+}
 
 /* Most rows and columns of a tile. */
 enum { TILE_ROWS = 96, TILE_COLS = 128 };
@@ -117,7 +134,8 @@ struct train_kernels;
 
 struct kernels {
     const char *isa;
-    bool dot; /* bf16 times bf16 (or MXFP4) needs no widening: struct product.half */
+    bool tiles; /* bf16 times bf16 by AMX: struct product.tiled */
+    bool dot;   /* bf16 times bf16 (or MXFP4) needs no widening: struct product.half */
     int64_t (*panel)(int64_t rows); /* blocks a tile should have for so many rows */
     void (*linear)(const struct linear_job *j, int64_t row0, int64_t row1, int64_t block0,
                    int64_t block1);
@@ -139,6 +157,6 @@ struct kernels {
     const struct train_kernels *train; /* train_kernels.h */
 };
 
-extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, kernels_amx_bf16;
 
 #endif

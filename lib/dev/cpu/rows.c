@@ -67,7 +67,38 @@ static void widen_rows(const void *job, int64_t row0, int64_t row1)
                     j->x->cols);
 }
 
-struct product cpu_product(struct cpu *c, const struct tensor *x, const struct weight *w)
+struct tiling {
+    const struct tensor *x;
+    char *dst;
+    int64_t tiles;
+};
+
+static void tile_rows(const void *job, int64_t row0, int64_t row1)
+{
+    const struct tiling *j = job;
+    int64_t bytes = j->x->cols * 2, row_bytes = TILE_K * 2;
+    for (int64_t r = row0; r < row1; r++) {
+        const char *src = (const char *)j->x->data + r * j->x->stride * 2;
+        char *dst = j->dst + r / 16 * j->tiles * TILE_BYTES + r % 16 * row_bytes;
+        for (int64_t at = 0; at < bytes; at += row_bytes, dst += TILE_BYTES) {
+            int64_t n = bytes - at < row_bytes ? bytes - at : row_bytes;
+            memcpy(dst, src + at, (size_t)n);
+            memset(dst + n, 0, (size_t)(row_bytes - n));
+        }
+    }
+}
+
+/* Rows of bf16 in tiles, behind the kernels that take them so. */
+static struct product tiled_product(struct cpu *c, const struct tensor *x,
+                                    const struct weight *w)
+{
+    struct tiling j = {x, (char *)c->wide, (x->cols + TILE_K - 1) / TILE_K};
+    cpu_rows(c, tile_rows, &j, x->rows, x->cols);
+    return (struct product){
+        .tiled = (const uint16_t *)(void *)c->wide, .tiles = j.tiles, .k = x->cols, .w = w};
+}
+
+struct product cpu_rows_product(struct cpu *c, const struct tensor *x, const struct weight *w)
 {
     EXPECT(!w->shape.experts && x->cols == w->shape.k);
     if (x->dtype == DT_F32)
@@ -78,6 +109,15 @@ struct product cpu_product(struct cpu *c, const struct tensor *x, const struct w
     struct widen j = {c->kernels, x, c->wide};
     cpu_rows(c, widen_rows, &j, x->rows, x->cols);
     return (struct product){.x = c->wide, .stride = x->cols, .k = x->cols, .w = w};
+}
+
+struct product cpu_product(struct cpu *c, const struct tensor *x, const struct weight *w)
+{
+    if (!c->kernels->tiles || x->dtype != DT_BF16 || w->shape.dtype != DT_BF16)
+        return cpu_rows_product(c, x, w);
+    EXPECT(!w->shape.experts && x->cols == w->shape.k);
+    EXPECT(x->rows <= cpu_most_rows(&c->limits) && x->cols <= c->limits.width);
+    return tiled_product(c, x, w);
 }
 
 struct linear_cut {
@@ -91,8 +131,8 @@ static void linear_piece(void *arg, int i)
     const struct linear_cut *l = arg;
     int64_t block = i / l->strips * l->panel, strip = i % l->strips;
     int64_t blocks = l->job.p.w->blocks, end = block + l->panel;
-    l->k->linear(&l->job, l->rows * strip / l->strips, l->rows * (strip + 1) / l->strips, block,
-                 end < blocks ? end : blocks);
+    l->k->linear(&l->job, strip_row(l->rows, strip, l->strips),
+                 strip_row(l->rows, strip + 1, l->strips), block, end < blocks ? end : blocks);
 }
 
 void cpu_linear(struct dev *d, const struct tensor *y, const struct tensor *x,

@@ -125,6 +125,6 @@ struct train_kernels {
 int64_t train_attention_scratch(int64_t sequence, int64_t head_dim);
 
 extern const struct train_kernels train_kernels_avx2, train_kernels_avx512,
-    train_kernels_avx512_bf16;
+    train_kernels_avx512_bf16, train_kernels_amx_bf16;
 
 #endif

@@ -22,7 +22,8 @@ static void product_piece(void *arg, int i)
     const struct product_cut *p = arg;
     int64_t block = i / p->strips * p->panel, strip = i % p->strips;
     int64_t blocks = p->job.linear.p.w->blocks, end = block + p->panel;
-    int64_t row0 = p->rows * strip / p->strips, row1 = p->rows * (strip + 1) / p->strips;
+    int64_t row0 = strip_row(p->rows, strip, p->strips);
+    int64_t row1 = strip_row(p->rows, strip + 1, p->strips);
     end = end < blocks ? end : blocks;
     if (p->add)
         p->k->lora_add(&p->job, row0, row1, block, end);

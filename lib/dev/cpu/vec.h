@@ -12,11 +12,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* name -> name_avx2, name_avx512: each set has its own symbols. */
-#define SYM_(name, isa) name##_##isa
-#define SYM2(name, isa) SYM_(name, isa)
-#define SYM(name) SYM2(name, ISA)
-
 #define INLINE static inline __attribute__((always_inline, unused))
 
 #ifdef __clang__

@@ -9,7 +9,7 @@ static int64_t block_bytes(const struct weight_shape *s)
 {
     switch (s->dtype) {
     case DT_F32: return s->k * LANES * 4;
-    case DT_BF16: return (s->k + 1) / 2 * LANES * 4;
+    case DT_BF16: return (s->k + TILE_K - 1) / TILE_K * TILE_BYTES;
     default: return (dtype_bytes(DT_MXFP4, s->k * LANES) + 63) / 64 * 64;
     }
 }

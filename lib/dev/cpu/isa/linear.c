@@ -5,6 +5,9 @@
  * put down in memory and taken up again, changes no bit of it.
  */
 #include "dev/cpu/isa.h"
+#ifdef __AMX_BF16__
+#include "dev/cpu/isa/tile.h"
+#endif
 
 /* Bytes of one block between two interruptions of the chain: four blocks fit a small L2. */
 enum { RUN_BYTES = 64 << 10 };
@@ -324,7 +327,8 @@ static void groups_of(const struct product *p, const struct width *w, int64_t ro
     int64_t rows = row1 - row0, groups = (rows + 5) / 6;
     float values[EXPAND * EXPAND_BLOCKS * LANES];
     struct weight wide = {.blocks = w->blocks};
-    struct product q = {p->x, p->half, p->stride, p->k, &wide, k0};
+    struct product q = {
+        .x = p->x, .half = p->half, .stride = p->stride, .k = p->k, .w = &wide, .skip = k0};
     if (expands(p, groups)) {
         expand(&wide, p->half, values, p->w, block, k0, k1);
         p = &q;
@@ -340,6 +344,12 @@ static void groups_of(const struct product *p, const struct width *w, int64_t ro
 void SYM(product_tile)(const struct product *p, int64_t row0, int64_t row1, int64_t block0,
                        int64_t block1, float *tile, int64_t ld)
 {
+#ifdef __AMX_BF16__
+    if (p->tiled) {
+        SYM(product_tiles)(p, row0, row1, block0, block1, tile, ld);
+        return;
+    }
+#endif
     enum dtype t = p->w->shape.dtype == DT_F32 ? DT_F32 : DT_BF16;
     int64_t rows = row1 - row0, groups = (rows + 5) / 6, most = (rows + groups - 1) / groups;
     int64_t run = expands(p, groups) ? EXPAND : RUN_BYTES / (LANES * dtype_size(t));

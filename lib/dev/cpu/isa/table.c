@@ -1,7 +1,11 @@
 /* table.c - the kernels of this instruction set. */
 #include "dev/cpu/isa/train.h"
 
-#if defined __AVX512BF16__
+#if defined __AMX_BF16__
+#define NAME "amx-bf16"
+#define DOT true
+#define TILES true
+#elif defined __AVX512BF16__
 #define NAME "avx512-bf16"
 #define DOT true
 #elif defined __AVX512F__
@@ -12,8 +16,13 @@
 #define DOT false
 #endif
 
+#ifndef TILES
+#define TILES false
+#endif
+
 const struct kernels SYM(kernels) = {
     .isa = NAME,
+    .tiles = TILES,
     .dot = DOT,
     .panel = SYM(linear_panel),
     .linear = SYM(linear),

@@ -42,7 +42,7 @@ one() { # one ISA DTYPE K N THREADS HEAT: a row for each number of rows
     "$bench/kernel_bench" ours "$@" "$seconds" "${rows[@]}" > "$tmp/ours" 2> "$tmp/word" ||
         { sed 's/^kernel_bench: //' "$tmp/word" >> "$tmp/skipped"; return; }
     [ "$peers" != 1 ] || peer "$@"
-    awk -v name="${1/-/best}" -v t="$2" -v shape="${3}x$4" -v n="$5" -v heat="$6" '
+    awk -v name="${1/#-/best}" -v t="$2" -v shape="${3}x$4" -v n="$5" -v heat="$6" '
         FILENAME ~ /ours$/ { ours[$1] = $2; order[++count] = $1; next }
         $2 > best[$1] { best[$1] = $2; who[$1] = FILENAME ~ /onednn$/ ? "oneDNN" : "OpenBLAS" }
         END {

@@ -105,12 +105,17 @@ static int add_shards(struct ckpt *c, const json_t *map, struct err *e)
         const char *name = json_string_value(value);
         if (rc == 0 && (!name || !plain_name(name)))
             rc = err_set(e, EXIT_CONFIG,
-                         "%s: tensor \"%s\" is placed in \"%s\", which is no file name", INDEX,
-                         tensor, name ? name : "?");
+                         "%s/%s: tensor \"%s\" is placed in \"%s\", which is no file name",
+                         c->dir, INDEX, tensor, name ? name : "?");
         if (rc < 0 || json_object_get(seen, name))
             continue;
         if (json_object_set_new(seen, name, json_true()) < 0)
             rc = err_set(e, EXIT_OS, "out of memory");
+        else if (!have(c, name))
+            rc = err_set(e, EXIT_CONFIG,
+                         "%s/%s is missing, and " INDEX " places tensors in it; is the "
+                         "download complete?",
+                         c->dir, name);
         else
             rc = add_file(c, name, e);
     }

@@ -106,6 +106,8 @@ void spec_release(struct spec *s);
 void arch_common(struct fields *f, struct spec *s);
 /* rope_theta + rope_scaling, or rope_parameters, into table 0. */
 void arch_rope(struct fields *f, struct spec *s, double theta);
+/* partial_rotary_factor, which newer files repeat among the parameters: that of s->rotary. */
+void arch_rope_part(struct fields *f, const struct spec *s);
 /* One table's parameters; theta: the fallback. */
 void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta);
 /* Numbers of experts and of those that a token uses; all layers are sparse. */

@@ -59,6 +59,7 @@ static void read_rope(struct fields *f, struct spec *s)
             continue;
         double theta = fields_positive(f, "rope_theta", 10000);
         fields_ignore(&sub, known);
+        arch_rope_part(&sub, s);
         read_longrope(&sub, s, f, fields_positive(&sub, "rope_theta", theta));
         (void)!fields_done(&sub); /* what fails here has failed f */
         return;
@@ -82,9 +83,12 @@ void arch_phi3(struct fields *f, struct spec *s)
     fields_ignore(f, unused);
     s->names.qkv = "self_attn.qkv_proj";
     s->names.gate_up = "mlp.gate_up_proj";
-    double part = fields_positive(f, "partial_rotary_factor", 1);
-    if (part > 1)
-        fields_refuse(f, "partial_rotary_factor", "at most 1");
+    const json_t *p = json_object_get(json_object_get(f->object, "rope_parameters"),
+                                      "partial_rotary_factor");
+    double part = fields_positive(f, "partial_rotary_factor",
+                                  json_is_number(p) ? json_number_value(p) : 1);
+    if (!(part > 0 && part <= 1))
+        fields_refuse(f, "partial_rotary_factor", "larger than 0 and at most 1");
     else
         s->rotary = (int32_t)(s->head_dim * part);
     read_rope(f, s);

@@ -127,6 +127,13 @@ void arch_rope_parameters(struct fields *f, struct rope_spec *r, double theta)
     }
 }
 
+void arch_rope_part(struct fields *f, const struct spec *s)
+{
+    double part = fields_positive(f, "partial_rotary_factor", (double)s->rotary / s->head_dim);
+    if ((int32_t)(s->head_dim * part) != s->rotary)
+        fields_refuse(f, "partial_rotary_factor", "1, or what the family rotates of a head");
+}
+
 void arch_rope(struct fields *f, struct spec *s, double theta)
 {
     struct fields sub;
@@ -137,6 +144,7 @@ void arch_rope(struct fields *f, struct spec *s, double theta)
         fields_refuse(f, "rope_scaling", "absent where there are rope_parameters");
     if (fields_object(f, "rope_scaling", &sub) || fields_object(f, "rope_parameters", &sub)) {
         arch_rope_parameters(&sub, &s->rope[0], theta);
+        arch_rope_part(&sub, s);
         (void)!fields_done(&sub); /* f has failed with it */
     }
 }

@@ -148,6 +148,10 @@ static char *newer_spelling(const char *text)
     const json_t *original = json_object_get(c, "original_max_position_embeddings");
     if (original && json_is_object(scaling))
         json_object_set(p, "original_max_position_embeddings", (json_t *)(uintptr_t)original);
+    json_t *part = json_object_get(c, "partial_rotary_factor");
+    if (part) /* there too, and in time there alone */
+        json_object_set(p, "partial_rotary_factor", part);
+    json_object_del(c, "partial_rotary_factor");
     json_object_set_new(c, "rope_parameters", p);
     json_object_del(c, "rope_scaling");
     json_object_del(c, "rope_theta");

@@ -62,12 +62,15 @@ $O/:
 
 # What the answers depend on.  A difference under one NAME is refused before anything runs.
 $O/manifest.json: FORCE | all $O/
+	@pipelines/plain.sh $O
 	@$(if $(FRESH),pipelines/alone.sh $O rm -f $O/out-* $O/manifest.json $O/results.jsonl;) pipelines/manifest.sh $@ $(run.data) $(run.template) '$(run.strategy)' $(MODEL) $(run.infer)
 
 # How many records, and what to score: may change from call to call.
 $O/limit: FORCE | $O/
+	@pipelines/plain.sh $O
 	@echo 'max=$(MAX)' | cmp -s - $@ || echo 'max=$(MAX)' | pipelines/alone.sh $O tee $@ > /dev/null
 $O/score: FORCE | $O/
+	@pipelines/plain.sh $O
 	@echo 'gold=$(GOLD) group=$(GROUP)' | cmp -s - $@ || echo 'gold=$(GOLD) group=$(GROUP)' | pipelines/alone.sh $O tee $@ > /dev/null
 
 # Two calls at once would answer records twice; with -n nothing is there to be locked.
@@ -93,6 +96,7 @@ $O/metrics.json: $O/results.jsonl $O/score
 
 # For looking at: what the model is asked.
 prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/prompts.jsonl
+	@pipelines/plain.sh $O
 	shard -q $(run.limit) $(run.data) | $(run.render) --chat $(MODEL) > $O/prompts.jsonl
 	@echo $O/prompts.jsonl
 

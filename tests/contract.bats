@@ -100,3 +100,42 @@ kinds() { # kinds FILE
         tokenize -q -m "$MODEL" > got
     [ "$(kinds got)" = "0 tokenize bad_json, tokenize not_object" ]
 }
+
+# ---- signals, readers that stall, writers that never end ---------------------------
+
+@test "contract: SIGTERM and SIGINT end every tool at once, in the middle of a line" {
+    mkfifo in
+    exec 7<> in
+    local sig from pid rc
+    for t in "${tools[@]}" "gather -o whole" "shard -n 2 -e cat" "gpu-infer -m $MODEL -o answers"; do
+        for sig in TERM INT; do
+            { cat dealt.jsonl; printf '{"text":"a'; } >&7
+            # shellcheck disable=SC2086 # a command and its options
+            env --default-signal=INT $t -q < in > out 3>&- 7>&- &
+            pid=$!
+            sleep 0.6
+            from=$EPOCHREALTIME
+            kill -$sig $pid
+            rc=0
+            wait $pid || rc=$?
+            [ $rc -eq $((128 + $(kill -l $sig))) ] || { echo "$t: $sig: $rc"; return 1; }
+            # A second, and some for a machine that is busy.
+            awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { exit (b - a > 5) }' || { echo "$t: $sig: $from $EPOCHREALTIME"; return 1; }
+            [ ! -e whole ] && [ ! -e answers ]
+            # What went out are whole lines.
+            [ -z "$(tail -c 1 out)" ]
+            timeout 0.2 cat <&7 > /dev/null || true # what was not read
+        done
+    done
+    exec 7>&-
+    gpu-infer -q -m "$MODEL" -o answers dealt.jsonl
+    [ "$(jq -c ._seq answers | tr -d '\n')" = 012 ]
+}
+
+@test "contract: a reader that stalls loses nothing" {
+    records 4000 > many
+    shard -q many | { sleep 1; gather -q; } | { sleep 1; cat; } | cmp - many
+    shard -q -n 2 -e 'sleep 1; cat' many | { sleep 2; gather -q; } | cmp - many
+    head -40 many | shard -q | render-prompt -q -t "$T" -s combined_optimized |
+        { sleep 1; gpu-infer -q -m "$MODEL" --max-tokens 1; } | { sleep 1; gather -q; } | cut -d, -f1-3 | cmp - <(head -40 many | sed 's/}$//')
+}

@@ -12,6 +12,7 @@ status=0
 others() {
     local m=$material
     case $1 in
+    batch) set -- "$m"/batch/edge_cases.jsonl ;;
     adapter) set -- "$m"/conformance/peft/configs/* ;;
     chat) set -- data/models/*/tokenizer_config.json "$m"/tokenizers/*/tokenizer_config.json ;;
     config) set -- data/models/*/config.json ;;

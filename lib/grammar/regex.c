@@ -31,6 +31,8 @@ static struct ways both(struct net *t, struct ways a, struct ways b)
 static struct ways build_set(struct maker *m, const struct regex_node *n, struct ways next)
 {
     struct ways w = {{0}};
+    if (!n->b) /* no character at all */
+        return w;
     const struct char_range *r = m->re->ranges + n->a;
     for (uint32_t k = n->b; k--;)
         w.at[INSIDE] = net_split(

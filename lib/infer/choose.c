@@ -34,6 +34,9 @@ int32_t choose(struct infer *f, struct job *j, const float *logits)
                                                             : NULL;
     const struct sample_penalties p = {r->repetition_penalty, r->frequency_penalty,
                                        r->presence_penalty};
+    bool plain = !r->n_bias && p.repetition == 0 && p.frequency == 0 && p.presence == 0;
+    if (allowed && is_greedy(r) && plain)
+        return sample_best_of(allowed, logits, vocab);
     memcpy(f->filtered, logits, (size_t)vocab * sizeof *logits);
     if (allowed)
         sample_mask(allowed, f->filtered, vocab);

@@ -314,7 +314,9 @@ void job_logits(struct infer *f, struct job *j, int32_t index, const float *logi
         labels_first(f, j, logits);
         return;
     }
-    double lse = logits_lse(logits, f->info.vocab);
+    /* The sum over a large vocabulary costs more than a constraint does. */
+    bool sums = wants_logprobs(&j->r) || !(j->r.guide && j->r.guide->allowed);
+    double lse = sums || isnan(logits[0]) ? logits_lse(logits, f->info.vocab) : 0;
     bool next = index == j->n;
     int32_t id = next ? choose(f, j, logits) : j->ids[index];
     if (isnan(lse)) { /* told by its log-probability */
@@ -331,7 +333,7 @@ void job_logits(struct infer *f, struct job *j, int32_t index, const float *logi
     }
     if (j->r.top_logprobs)
         choose_top(f, j, index, logits, lse);
-    j->logprobs[index] = (float)((double)logits[id] - lse);
+    j->logprobs[index] = sums || isnan(logits[id]) ? (float)((double)logits[id] - lse) : 0;
     if (next)
         job_take(f, j, id, j->logprobs[index]);
 }

@@ -107,6 +107,18 @@ int32_t sample_best(const float *logits, int32_t n)
     return best;
 }
 
+int32_t sample_best_of(const uint64_t *allowed, const float *logits, int32_t n)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < n; i += 64)
+        for (uint64_t bits = allowed[i / 64]; bits; bits &= bits - 1) {
+            int32_t id = i + __builtin_ctzll(bits);
+            if (id < n && (best < 0 || logits[id] > logits[best]))
+                best = id;
+        }
+    return best;
+}
+
 /* ---- filters -------------------------------------------------------------------- */
 
 /* Lets the root of a heap with the least on top sink to its place. */

@@ -48,6 +48,9 @@ void sample_filter(struct sample_work *w, const struct sampling *s, float *logit
 /* The id of the largest logit, the lowest among equals. */
 int32_t sample_best(const float *logits, int32_t n);
 
+/* The same among the ids whose bit is set; -1 where none is. */
+int32_t sample_best_of(const uint64_t *allowed, const float *logits, int32_t n);
+
 /* The k largest logits, largest first, the lower id among equals; how many there are. */
 int32_t sample_top(struct sample_work *w, const float *logits, int32_t n, int32_t k,
                    int32_t *ids);

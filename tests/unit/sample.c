@@ -87,6 +87,10 @@ static void test_mask(void)
     sample_mask(allowed, l, N);
     for (int i = 0; i < N; i++)
         CHECK((l[i] == 1) == (i < 64 || i == 67 || i == 129));
+    l[67] = 3;
+    CHECK(sample_best_of(allowed, l, N) == 67 && sample_best_of(allowed, l, 64) == 0);
+    allowed[0] = allowed[1] = allowed[2] = 0;
+    CHECK(sample_best_of(allowed, l, N) == -1);
 }
 
 static void test_top(void)

@@ -76,8 +76,8 @@ struct infer_top {
 struct infer_answer {
     enum infer_finish finish;
     const int32_t *ids; /* generated; with INFER_STOP the last one is the id that ended it */
-    /* Of ids, as the model gives them, before a constraint, penalties and filters.  0 for
-     * forced ones where they were not asked for. */
+    /* Of ids, as the model gives them, before a constraint, penalties and filters.  0 where
+     * they were not asked for and a guide allowed or forced the id. */
     const float *logprobs;
     int32_t n;
     const struct infer_top *top;   /* [n, top_logprobs], likeliest first, or NULL */

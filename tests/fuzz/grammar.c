@@ -1,5 +1,4 @@
-/* grammar.c - a regular expression, or a JSON Schema, and behind a NUL a text that is walked.
- */
+/* grammar.c - a regular expression or a JSON Schema, and on the next line a text to walk. */
 #include "fuzz.h"
 
 #include "grammar/grammar.h"
@@ -22,7 +21,12 @@ static void walk(struct grammar *g, struct str text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    struct str text, source = fuzz_cut(fuzz_input(p, n), &text);
+    struct str source = fuzz_input(p, n), text = {source.p + source.n, 0};
+    const char *cut = source.n ? memchr(source.p, '\n', source.n) : NULL;
+    if (cut) {
+        text = (struct str){cut + 1, source.n - (size_t)(cut + 1 - source.p)};
+        source.n = (size_t)(cut - source.p);
+    }
     struct err e = {0};
     struct grammar *g;
     if (source.n && source.p[0] == '{') {

@@ -5,7 +5,7 @@ BENCH_C := $(wildcard bench/*.c)
 BENCHES := $(BENCH_C:bench/%.c=$B/bench/%)
 PEERS ?= 0
 PEERS_PYTHON ?=
-ONLY ?= $(patsubst bench/%.sh,%,$(wildcard bench/*.sh))
+ONLY ?= $(filter-out peers,$(patsubst bench/%.sh,%,$(wildcard bench/*.sh)))
 
 $(BENCHES): $B/bench/%: bench/%.c $B/lib.a $B/flags
 	@mkdir -p $(@D)

@@ -2,8 +2,9 @@
  *
  *     make_model SHAPE DIR TOKENIZER_DIR
  *
- * SHAPE: qwen2.5-0.5b, smollm2-135m.  bf16 weights in safetensors, the tokenizer.json of
- * another directory, a chat template.  The same shape gives the same bytes.
+ * SHAPE: qwen2.5-0.5b, smollm2-135m, or wide, one layer of long sums.  bf16 weights in
+ * safetensors, the tokenizer.json of another directory, a chat template.  The same shape gives
+ * the same bytes.
  */
 #include "base/buf.h"
 #include "base/file.h"
@@ -26,6 +27,8 @@ static const struct shape shapes[] = {
      2, 64, 151936, 32768, true},
     {"smollm2-135m", "llama", "LlamaForCausalLM", "\"rope_theta\":100000.0", 576, 1536, 30, 9,
      3, 64, 49152, 8192, false},
+    {"wide", "llama", "LlamaForCausalLM", "\"rope_theta\":10000.0", 4096, 5120, 1, 32, 4, 128,
+     900, 512, false},
 };
 
 struct sink {
@@ -186,7 +189,7 @@ int main(int argc, char **argv)
     while (argc == 4 && s < shapes + n && strcmp(s->name, argv[1]))
         s++;
     if (argc != 4 || s == shapes + n)
-        die(EXIT_USAGE, "usage: make_model qwen2.5-0.5b|smollm2-135m DIR TOKENIZER_DIR");
+        die(EXIT_USAGE, "usage: make_model qwen2.5-0.5b|smollm2-135m|wide DIR TOKENIZER_DIR");
     if (mkdir(argv[2], 0777) < 0 && errno != EEXIST)
         die(EXIT_IO, "make %s:", argv[2]);
     copy_tokenizer(argv[3], argv[2]);

@@ -15,3 +15,6 @@ bench: all $(BENCHES)           ## speed, part by part: ONLY=, PEERS=1, PEERS_PY
 	@for part in $(ONLY); do MATERIAL='$(MATERIAL)' PEERS='$(PEERS)' PEERS_PYTHON='$(PEERS_PYTHON)' \
 	  bench/$$part.sh '$(abspath $B/bench)' '$(abspath $(BIN))'; done
 .PHONY: bench
+profile: all $(BENCHES)         ## where the time of the job goes, by perf: RECORDS=
+	@MATERIAL='$(MATERIAL)' pipelines/profile.sh '$(abspath $B/bench)' '$(abspath $(BIN))'
+.PHONY: profile

@@ -26,8 +26,8 @@ $(RELIABILITY)/:
 
 RELIABLE := $(addprefix $(RELIABILITY)/,kill train-kill fault.so)
 test: $(RELIABLE)
-test-long: all $(RELIABLE) $B/unit/comm ## kills, faults, every number of records and shards
-	PATH='$(abspath $(BIN))':$$PATH tests/long.sh '$(RELIABILITY)' $(KILLS) $(SEED) $(FAULTS)
+test-long: all $(RELIABLE) $B/unit/comm $B/bench/make_model ## kills, faults, every number of records and shards
+	PATH='$(abspath $(BIN))':$$PATH tests/long.sh '$(RELIABILITY)' $(KILLS) $(SEED) $(FAULTS) '$(abspath $B/bench)'
 	PATH='$(abspath $(BIN))':$$PATH TRAIN_KILLS=$(TRAIN_KILLS) bats -f 'kills at random' tests/train-step.bats
 	PATH='$(abspath $(BIN))':$$PATH tests/train-ranks.sh 50 $(SEED)
 	PATH='$(abspath $(BIN))':$$PATH TRAIN_KILLS=$(TRAIN_KILLS) bats -f 'kills at random' tests/train-step.bats

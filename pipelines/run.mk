@@ -9,8 +9,9 @@ DATA     ?= canned_50_quick
 MODEL    ?= data/models/router
 TEMPLATE ?=
 STRATEGY ?=
-# gpu-infer processes side by side, one per device; slices of the CPU's cores where there is no GPU
-GPUS     ?= 1
+# gpu-infer processes side by side, one per device; slices of the CPU's cores where there is no GPU.
+# Where nothing is given: the GPUs, or for a model that is small enough the cores, a thread each.
+GPUS     ?= $(shell pipelines/shards.sh '$(MODEL)')
 # the first MAX records; all where it is empty
 MAX      ?=
 # members to score against
@@ -31,6 +32,7 @@ ifneq ($(filter run gathered dealt shards prompts shard-%,$(MAKECMDGOALS)),)
 run.odd := ' " ` $$ \ * ? [ ] { } ( ) < > | & ; ! ~ % : = #
 run.check = $(if $(word 2,$($1)),$(error $1: '$($1)' has a blank; use a path without blanks))$(strip \
   $(foreach c,$(run.odd),$(if $(findstring $c,$($1)),$(error $1: '$($1)' has a '$c'; use a plainer path))))
+override GPUS := $(GPUS)
 $(foreach v,DATA MODEL TEMPLATE STRATEGY GPUS MAX GOLD GROUP DTYPE RUN,$(call run.check,$v))
 $(if $(shell [[ '$(GPUS)' =~ ^[1-9][0-9]{0,3}$$ ]] || echo bad),$(error GPUS: must be 1 to 9999, not '$(GPUS)'))
 $(if $(shell [[ '$(MAX)' =~ ^[0-9]*$$ ]] || echo bad),$(error MAX: must be a number of records, not '$(MAX)'))
@@ -76,13 +78,13 @@ $O/score: FORCE | $O/
 # Two calls at once would answer records twice; with -n nothing is there to be locked.
 run.alone = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,pipelines/alone.sh $O)
 $O/results.jsonl: $(run.data) $O/manifest.json $O/limit
-	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) FRESH= gathered
+	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) GPUS=$(GPUS) FRESH= gathered
 
 gathered: dealt
 	gather --expect $$(shard -q $(run.limit) $(run.data) | wc -l) --errors $O/errors.jsonl -o $O/results.jsonl $$(ls $O/out-* | grep -v '\.key$$')
 
 shards: $O/manifest.json          ## the answers of each shard, not put together yet
-	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) FRESH= dealt
+	+@$(run.alone) $(MAKE) --no-print-directory -j$(GPUS) GPUS=$(GPUS) FRESH= dealt
 dealt: $(run.ids:%=shard-%)
 $(run.ids:%=shard-%): shard-%: $O/manifest.json | forget-times
 	shard -q -n $(GPUS) -k $* $(run.limit) --done '$O/out-*' $(run.data) | $(run.render) | SHARD=$* SHARDS=$(GPUS) gpu-infer -q -m $(MODEL) $$(pipelines/manifest.sh --date $O/manifest.json) $(run.infer) --metrics $O/times-$*.json -o $O/out-$*.jsonl

@@ -1,13 +1,17 @@
 # generate.awk - writes data/unified.jsonl: 1,009 made-up customer messages to be routed.
 #
 #     LC_ALL=C awk -f data/generate.awk > data/unified.jsonl
+#     LC_ALL=C awk -v N=9000 -v SEED=7 -v TRAIN=1 -f data/generate.awk    # to be learned from
+#
+# With TRAIN the messages have more forms, and stand in no other order than they were drawn in.
 #
 # Every byte follows from SEED: the random numbers are Park and Miller's, whose products fit a
 # double exactly, and awk's own rand() is not used.  A message is drawn in five steps: label,
 # channel, kind (how hard it is), words, and then the channel's form and noise.
 
 BEGIN {
-    SEED = 20260; N = 1009
+    if (!SEED) SEED = 20260
+    if (!N) N = 1009
     state = SEED
     lists()
     for (n = 1; n <= N; ) {
@@ -16,6 +20,8 @@ BEGIN {
         channel = one_of("email email email chat chat chat form form phone", " ")
         kind = kind_of(channel)
         text = dress(channel, kind, words(label, kind))
+        if (TRAIN && chance(60))
+            text = adorn(text)
         if (text in seen)
             continue
         seen[text] = 1
@@ -64,7 +70,7 @@ function words(label, kind,    other) {
         return fill(one_of(terse[label], "|"))
     if (kind == "vague")
         return fill(one_of(vague[label], "|"))
-    return fill(one_of(asked[label], "|"))
+    return fill(one_of(TRAIN && chance(45) ? also[label] : asked[label], "|"))
 }
 
 # {p} product, {c} city, {d} when, {s} since when, {w} name, {u} user name, {a} amount, {o} order
@@ -95,12 +101,31 @@ function value(slot) {
 
 function dress(channel, kind, s) {
     if (channel == "email")
-        return email(chance(12) ? typos(s, 2) : s)
+        return email(chance(TRAIN ? 5 : 12) ? typos(s, TRAIN ? 1 : 2) : s)
     if (channel == "chat")
-        return chat(chance(30) ? typos(s, 1 + below(2)) : s)
+        return chat(chance(TRAIN ? 12 : 30) ? typos(s, TRAIN ? 1 : 1 + below(2)) : s)
     if (channel == "form")
         return form(s)
     return spoken(s)
+}
+
+# What people put around what they ask for, and what comes between them and the record.
+function adorn(s) {
+    if (chance(45))
+        s = one_of("Hi, this is {w} from {c}. |I bought a {p} {d}. |Urgent: |Hey there! |¡Hola! |" \
+                   "Sorry to bother you again, |I have been a customer for {n} years. |" \
+                   "Dear support, |Good morning, |Hi, |Hello, |My order was #{o}. |Quick question: |" \
+                   "Hi {w}, |Dear Sir or Madam, |To whom it may concern: ", "|") s
+    if (chance(45))
+        s = s one_of(" Please help.| Thanks, {w}| This is the second time I write.| Order #{o}.| Why?|" \
+                     "\nSent from my {p}| I am really disappointed.| Any news?| I am really disappointed 😞|" \
+                     " Best regards, {w}| I’d be grateful for a quick answer.| Can you check?| asap|" \
+                     " This is urgent!| …|!|?| Thank you.| 😡| My number is {o}.", "|")
+    if (chance(15))
+        s = chance(50) ? tolower(s) : toupper(substr(s, 1, 1)) substr(s, 2)
+    if (chance(4))
+        s = typos(s, 1)
+    return fill(s)
 }
 
 function email(s) {
@@ -289,6 +314,59 @@ function lists() {
         "The verification code for my login has expired.|" \
         "Please change my name to {w}, I got married.|" \
         "How do I sign in without the two-factor code?"
+
+    also["billing"] = \
+        "The amount on my invoice is wrong.|You billed me ${a} for a {p} that costs ${a}.|" \
+        "There are two payments of ${a} on my account statement.|I want my money back for the {p}.|" \
+        "I was told that the refund takes {n} days, where is my money?|Which card did you charge?|" \
+        "My voucher of ${a} was not taken off the price.|The subscription got more expensive.|" \
+        "The subscription costs ${a} now and nobody told me.|Can I pay for the {p} by the month?|" \
+        "I need a new invoice for order #{o} with our company's name.|The VAT id is not on the invoice.|" \
+        "Why was my credit card charged {d}?|My payment for order #{o} was declined but booked.|" \
+        "I paid for express but was billed twice.|Please cancel the subscription and refund ${a}.|" \
+        "The price in the shop was ${a}, I paid ${a}.|Please give me back the ${a} that I paid {d}.|" \
+        "The discount is not on the bill.|Do you take payment in instalments for the {p}?|" \
+        "What does the fee on my bill mean?|I was charged for a {p} that I never bought.|" \
+        "You took the money for order #{o} but the order failed.|Please correct the bill for the {p}."
+    also["technical"] = \
+        "The {p} makes a loud noise since {s}.|There is a strange smell and noise from the {p}.|" \
+        "The {p} is very loud.|The {p} gets too hot.|The {p} restarts by itself every {n} minutes.|" \
+        "The display of the {p} shows stripes.|The {p} loses its wifi connection all the time.|" \
+        "I cannot pair the {p} with my phone.|The {p} does not charge any more.|" \
+        "The battery of the {p} does not last an hour.|The app crashes when I open it.|" \
+        "After the update the {p} is very slow.|The {p} says error code {n}.|" \
+        "The microphone of the {p} does not work.|The {p} is broken, it does not start.|" \
+        "The {p} has no picture.|How can I update the firmware of the {p}?|" \
+        "The update of the {p} stops at {n}%.|The {p} does not respond to the buttons.|" \
+        "The keys of the {p} are stuck.|The {p} hangs when I use the app.|" \
+        "The wifi of my {p} is very slow since {s}.|My {p} turns itself off {n} times a day.|" \
+        "How do I set up the {p}, the app does not find it?"
+    also["shipping"] = \
+        "The courier left the {p} at the wrong house.|The {p} was left at the wrong door in {c}.|" \
+        "Order #{o} was sent to my old street in {c}.|My {p} went to the wrong street.|" \
+        "The parcel was given to somebody in another house.|The driver put the parcel in the garden.|" \
+        "Tracking for order #{o} has not moved since {s}.|The tracking number does not work.|" \
+        "When will my {p} arrive in {c}?|My order #{o} is late.|The {p} has not come yet.|" \
+        "The box was open when the {p} arrived.|The parcel came damaged {d}.|" \
+        "Can I collect the parcel at the depot in {c}?|Please send the {p} to another address.|" \
+        "Can you ship to {c}?|How much longer does customs keep my {p}?|" \
+        "Has the {p} left your warehouse?|I was not at home when the courier came {d}.|" \
+        "Nobody rang, but the card says that I was not at home.|Half of order #{o} is missing in the parcel.|" \
+        "I would like faster delivery for the {p}.|The {p} was delivered to the neighbour.|" \
+        "My parcel is lost somewhere between {c} and here."
+    also["account"] = \
+        "I cannot get into my profile.|The password reset mail never comes.|My username is taken.|" \
+        "Please change my email to a new one.|My old email address is still in my profile.|" \
+        "The login code is not sent to my phone.|How can I turn on the two-factor login?|" \
+        "Somebody changed my password {d}.|I think that my login was hacked.|" \
+        "I want all data that you have about me removed.|Can you put my two logins together?|" \
+        "The captcha never accepts my answer.|My profile shows the wrong name.|" \
+        "My profile was locked {d}.|The link to confirm my email is expired.|" \
+        "How do I delete my login?|I registered with the wrong email address.|" \
+        "I lost the phone that gets my login codes.|My password is not accepted on the website.|" \
+        "I cannot change my password in the profile.|Please unlock my login {u}.|" \
+        "The sign-in page says that my username {u} is unknown.|Where can I change my phone number in the profile?|" \
+        "I did not get the mail to confirm my new login."
 
     terse["billing"] = "refund for order {o}??|charged twice|wrong price, ${a} and not ${a}|" \
         "invoice {o} is wrong|receipt for the {p}|${a} fee, why"

@@ -9,7 +9,6 @@ setup() {
     export MODEL
     unset SHARD SHARDS
     set -o pipefail
-    train-step -m "$MODEL" --dry-run -d cpu <<< '{"prompt":"a","completion":"b"}' > /dev/null || skip "this build cannot train on a CPU"
     jq -c '.hidden_size = 32 | .intermediate_size = 48 | .num_hidden_layers = 2 | .num_attention_heads = 2
         | .num_key_value_heads = 1 | .torch_dtype = "float32"' "$MODEL/config.json" > tiny.json
 }
@@ -34,6 +33,10 @@ learn() { # learn OUT [OPTION...]
 ranks() { # ranks N OUT [OPTION...]
     mpirun --allow-run-as-root --oversubscribe -n "$1" train-step -q -m "$MODEL" --init tiny.json -o "$2" \
         --dtype f32 --lr 3e-3 --batch 5 --shuffle 1 "${@:3}"
+}
+# The same in the background, as one process that can be sent a signal.
+begin() { # begin OUT [OPTION...]
+    train-step -q -m "$MODEL" --init tiny.json -o "$1" --dtype f32 -d cpu --lr 3e-3 --batch 5 --shuffle 1 "${@:2}" &
 }
 need_mpi() {
     command -v mpirun > /dev/null || skip "no mpirun here"
@@ -205,23 +208,49 @@ END
     learn out --epochs 40 --lr 1e-2 --schedule constant --eval in --eval-every 4 --choices billing,technical,shipping,account \
         --patience 2 --min-delta 0.001 in > metrics
     jq -es '[.[] | select(.eval_loss)] | .[0].best and (.[-1].best | not) and (.[-2].best | not) and all(.eval_records == 16)' metrics
-    jq -e '.eval_accuracy == 1 and .steps < 160 and .best_step < .steps' out/training.json
+    jq -e '.eval_accuracy >= 0.75 and .steps < 160 and .best_step < .steps' out/training.json
     [ "$(jq -r .best_step out/training.json)" -eq "$(jq -rs '[.[] | select(.best)][-1].step' metrics)" ]
     lessons 16 | jq -c '{id, messages: .messages[:1], label: .messages[1].content}' |
-        gpu-infer -q -m out --choices billing,technical,shipping,account | jq -es 'all(.label == .response.label)'
+        gpu-infer -q -m out --choices billing,technical,shipping,account > answers
+    [ "$(jq -s '(map(select(.label == .response.label)) | length) / 16' answers)" = "$(jq .eval_accuracy out/training.json)" ]
+}
+
+@test "train-step: PEFT reads the adapter, and says what gpu-infer says" {
+    [ -n "${PEERS_PYTHON:-}" ] && "$PEERS_PYTHON" -c 'import peft, transformers' 2> /dev/null || skip "PEERS_PYTHON with peft is not given"
+    lessons 12 > in
+    train-step -q -m "$MODEL" -o tuned --dtype f32 --lora r=4,alpha=8 --batch 4 --lr 5e-3 in > /dev/null
+    lessons 4 | jq -c '{messages: .messages[:1]}' > ask
+    gpu-infer -q -m "$MODEL" --adapter tuned --dtype f32 --max-tokens 8 --ignore-eos < ask | jq -r .response.text > ours
+    "$PEERS_PYTHON" - "$MODEL" tuned ask > theirs << 'END'
+import json, sys, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+t = AutoTokenizer.from_pretrained(sys.argv[2])
+m = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32), sys.argv[2])
+torch.set_num_threads(1)
+for line in open(sys.argv[3]):
+    x = t.apply_chat_template(json.loads(line)["messages"], add_generation_prompt=True, return_tensors="pt", return_dict=False)
+    for _ in range(8):
+        x = torch.cat([x, m(input_ids=x).logits[:, -1:].argmax(-1)], 1)
+    print(t.decode(x[0, -8:], skip_special_tokens=True))
+END
+    cmp ours theirs
 }
 
 # ---- kills ------------------------------------------------------------------------
 
 @test "train-step: SIGTERM saves, ends with 75, and the same command goes on to the same bytes" {
     lessons 20 > in
-    learn whole --epochs 12 in > /dev/null
-    learn out --epochs 12 in > first &
+    learn whole --epochs 60 in > /dev/null
+    begin out --epochs 60 in > first
     until [ -s first ]; do sleep 0.02; done
     kill -TERM $!
     wait $! && rc=0 || rc=$?
-    [ "$rc" -eq 75 ] || [ -e out ]
-    learn out --epochs 12 in > second
+    [ "$rc" -eq 75 ]
+    [ ! -e out ]
+    learn out --epochs 60 in > second
+    [ "$(wc -l < first)" -gt 0 ]
+    [ "$(cat first second | wc -l)" -eq 240 ]
     same whole out
 }
 
@@ -266,14 +295,17 @@ END
 @test "train-step: a run of 4 ranks goes on with 2, and with 1" {
     need_mpi
     lessons 20 > in
-    learn whole --epochs 6 --every 1 in > /dev/null
+    learn whole --epochs 40 --every 1 in > /dev/null
     for n in 4 2; do
-        ranks "$n" out --epochs 6 --every 1 in > "m$n" 2> /dev/null &
-        until [ "$(wc -l < "m$n")" -ge 4 ] || [ -e out ]; do sleep 0.05; done
-        pkill -KILL -P $! || true
-        wait $! || true
+        export PIDS=m$n.pid
+        mpirun --allow-run-as-root --oversubscribe -n "$n" sh -c 'echo $$ > "$PIDS"; exec train-step "$@"' -- -q -m "$MODEL" \
+            --init tiny.json -o out --dtype f32 --lr 3e-3 --batch 5 --shuffle 1 --epochs 40 --every 1 in > "m$n" 2> /dev/null &
+        until [ "$(wc -l < "m$n")" -ge 4 ]; do sleep 0.05; done
+        kill -KILL "$(cat "$PIDS")"
+        ! wait $!
+        [ ! -e out ]
     done
-    learn out --epochs 6 --every 1 in > /dev/null
+    learn out --epochs 40 --every 1 in > /dev/null
     same whole out
 }
 

@@ -181,6 +181,7 @@ char **options_parse(struct options *o, int argc, char **argv)
     char **files = parse(o, argc, argv);
     check(o);
     parse_every(o);
+    lora_words_free(options_lora(o)); /* told now rather than behind the records */
     return files;
 }
 

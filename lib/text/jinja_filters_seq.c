@@ -162,7 +162,8 @@ struct jj_val jj_sorted(struct jj *j, struct jj_val list, struct jj_val *keys, b
     return out;
 }
 
-/* sort takes several attributes, "age,name". */
+/* sort takes several attributes, "age,name", and compares lists of them, even of one: items
+ * that have none are equal. */
 static struct jj_val sort_key(struct jj *j, struct jj_val item, struct jj_val attribute,
                               bool sensitive)
 {
@@ -173,9 +174,11 @@ static struct jj_val sort_key(struct jj *j, struct jj_val item, struct jj_val at
         for (size_t i = 0; i < s.n; i++)
             parts += s.p[i] == ',';
     }
-    if (parts == 1)
-        return fold_case(j, by_path(j, item, attribute, jj_missing()), sensitive);
     struct jj_val key = jj_seq(j, T_LIST, parts);
+    if (parts == 1) {
+        key.seq->v[0] = fold_case(j, by_path(j, item, attribute, jj_missing()), sensitive);
+        return key;
+    }
     for (size_t i = 0; i < parts; i++) {
         size_t end = at;
         while (end < s.n && s.p[end] != ',')

@@ -94,7 +94,11 @@ bool tok_is_numeric(uint32_t c); /* N* */
 bool tok_is_punct(uint32_t c);   /* ASCII punctuation and P* */
 bool tok_is_word(uint32_t c);    /* \w of UTS 18 */
 bool tok_is_mark(uint32_t c);    /* M* */
-bool tok_is_other(uint32_t c);   /* Cc, Cf, Cn, Co */
+bool tok_is_other(uint32_t c);   /* Cc, Cf, Co */
+/* Where Unicode's version shows (tok_ages.c). */
+bool tok_differs_punct(uint32_t c);
+bool tok_differs_numeric(uint32_t c);
+bool tok_stays_composed(uint32_t c);
 
 /* The byte-level alphabet: every byte as a printable character. */
 void tok_put_bytes_as_chars(struct buf *out, struct str bytes);

@@ -14,9 +14,11 @@ static uint32_t trie_step(const struct tok_trie *tr, uint32_t at, unsigned char 
     return at;
 }
 
-/* Adds added[index]; false if the same bytes are there already. */
-static bool trie_add(struct tok_trie *tr, struct str s, int32_t index)
+/* Adds added[index].  Of two with the same bytes the later one counts; the reference draws
+ * lots. */
+static void trie_add(struct tok_trie *tr, const struct tok_added *added, int32_t index)
 {
+    struct str s = added[index].shown;
     uint32_t at = 0;
     if (tr->n == 0)
         tr->n = 1;
@@ -36,10 +38,7 @@ static bool trie_add(struct tok_trie *tr, struct str s, int32_t index)
         }
         at = next;
     }
-    if (tr->nodes[at].added >= 0)
-        return false;
     tr->nodes[at].added = index;
-    return true;
 }
 
 /* The longest added token that begins at or after `from`, at the leftmost place where one does.
@@ -90,23 +89,27 @@ static bool stands_alone(struct str s, size_t start, size_t end)
     return !tok_is_word(c);
 }
 
-/* Takes in the blanks beside the token that its flags ask for. */
-static void widen(const struct tok_added *a, struct str s, size_t floor, size_t *start,
+/* Takes in the blanks beside the token that its flags ask for; those before `taken` are an
+ * earlier token's.  False where that leaves nothing: the token was blanks itself. */
+static bool widen(const struct tok_added *a, struct str s, size_t taken, size_t *start,
                   size_t *end)
 {
     uint32_t c;
-    while (a->lstrip && *start > floor) {
+    while (a->lstrip && *start > taken) {
         size_t n = tok_last_char(s.p, *start, &c);
         if (!tok_is_space(c))
             break;
         *start -= n;
     }
+    if (a->lstrip && *start < taken)
+        *start = taken;
     while (a->rstrip && *end < s.n) {
         size_t n = tok_char(s.p + *end, &c);
         if (!tok_is_space(c))
             break;
         *end += n;
     }
+    return *start < *end;
 }
 
 /* The character at `at`, or that there is none, has decided something. */
@@ -137,9 +140,8 @@ bool added_next(struct added_iter *it, const struct tokenizer *t, struct str *pa
         it->search = end; /* matches never overlap; what blanks it takes does not matter here */
         const struct tok_added *a = &t->added[k];
         bool taken = !a->single_word || stands_alone(it->text, start, end);
-        size_t floor = it->pos < start ? it->pos : start;
         if (taken)
-            widen(a, it->text, floor, &start, &end);
+            taken = widen(a, it->text, it->pos, &start, &end);
         if (a->single_word || a->rstrip)
             look_behind(it, end);
         if (!taken)
@@ -253,10 +255,11 @@ int tok_parse_added(struct tokenizer *t, struct str json, struct err *e)
     for (size_t i = 0; i < t->n_added && rc == 0; i++) {
         struct tok_added *a = &t->added[i];
         rc = normalized_form(t, w, a, e);
-        if (rc == 0 && (a->shown.n == 0 || !trie_add(a->normalized ? &t->normalized : &t->raw,
-                                                     a->shown, (int32_t)i)))
-            rc = err_set(e, EXIT_CONFIG, "\"%.*s\" is empty or a double when normalized",
+        if (rc == 0 && a->shown.n == 0)
+            rc = err_set(e, EXIT_CONFIG, "\"%.*s\" is empty when normalized",
                          (int)(a->content.n < 80 ? a->content.n : 80), a->content.p);
+        else if (rc == 0)
+            trie_add(a->normalized ? &t->normalized : &t->raw, t->added, (int32_t)i);
     }
     tokenizer_work_free(w);
     mark_special(t);

@@ -183,6 +183,8 @@ static void put_run(struct tokenizer_work *w, const struct buf *run)
 static struct str item(const struct tokenizer_work *w, size_t i)
 {
     size_t from = i ? w->ends[i - 1] : 0;
+    if (w->ends[i] == from)
+        return STR(""); /* of nothing else, the buffer is NULL */
     return (struct str){w->dec.p + from, w->ends[i] - from};
 }
 
@@ -342,16 +344,25 @@ static int parse_kind(struct tokenizer *t, struct tok_dec *d, struct str type, s
                    (int)(type.n < 40 ? type.n : 40), type.p);
 }
 
-int tok_parse_decoder(struct tokenizer *t, struct str json, struct err *e)
+static int parse_decoder(struct tokenizer *t, struct str json, struct err *e)
 {
     struct str type;
-    if (json.n == 0 || json_kind(json) == JSON_NULL)
-        return 0;
     if (tok_get_type(&t->arena, json, &type, e) < 0)
         return -1;
     if (str_is(type, "Sequence"))
-        return tok_parse_each(t, json, "decoders", tok_parse_decoder, e);
+        return tok_parse_each(t, json, "decoders", parse_decoder, e);
     if (t->n_decs == TOK_STEPS_MAX)
         return err_set(e, EXIT_CONFIG, "more than %d steps", TOK_STEPS_MAX);
     return parse_kind(t, &t->decs[t->n_decs++], type, json, e);
+}
+
+int tok_parse_decoder(struct tokenizer *t, struct str json, struct err *e)
+{
+    if (json.n == 0 || json_kind(json) == JSON_NULL)
+        return 0;
+    if (parse_decoder(t, json, e) < 0)
+        return -1;
+    if (t->n_decs == 0) /* a decoder without steps still puts no blanks between tokens */
+        t->decs[t->n_decs++].kind = DEC_FUSE;
+    return 0;
 }

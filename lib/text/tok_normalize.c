@@ -36,8 +36,10 @@ static void decompose(struct tokenizer_work *w, struct str s, utf8proc_option_t 
         int class = 0;
         i += tok_char(s.p + i, &c);
         GROW(w->u32, w->cap_u32, w->n_u32 + 32); /* the longest decomposition has 18 */
-        utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, w->u32 + w->n_u32, 32,
-                                                     options, &class);
+        utf8proc_ssize_t n = 0;
+        if (!tok_stays_composed(c))
+            n = utf8proc_decompose_char((utf8proc_int32_t)c, w->u32 + w->n_u32, 32, options,
+                                        &class);
         if (n < 1 || n > 32) { /* none that utf8proc knows: itself */
             w->u32[w->n_u32] = (int32_t)c;
             n = 1;
@@ -194,15 +196,19 @@ static struct str strip(const struct tok_norm *n, struct str s, bool *first)
     return s;
 }
 
+/* What takes the place of several characters counts as standing where the last one stood. */
 static int replace(const struct tok_norm *n, struct tokenizer_work *w, struct str s,
-                   struct buf *out, struct err *e)
+                   struct buf *out, bool *first, struct err *e)
 {
+    uint32_t c;
     struct tok_matches m = tok_matches(&n->pattern, s);
     size_t start, end, from = 0;
     int rc;
     while (s.n && (rc = tok_matches_next(&m, w, &start, &end, e)) != 0) {
         if (rc < 0)
             return -1;
+        if (start == 0 && end > 0 && (!n->text.n || tok_char(s.p, &c) < end))
+            *first = false;
         buf_add(out, s.p + from, start - from);
         buf_addstr(out, n->text);
         from = end;
@@ -229,7 +235,7 @@ static int run(const struct tok_norm *n, struct tokenizer_work *w, struct str *s
         normal_form(w, *s, n->kind, out);
         return 0;
     case NORM_STRIP: *s = strip(n, *s, first); return 1;
-    case NORM_REPLACE: return replace(n, w, *s, out, e);
+    case NORM_REPLACE: return replace(n, w, *s, out, first, e);
     case NORM_PREPEND:
         if (s->n)
             buf_addstr(out, n->text);

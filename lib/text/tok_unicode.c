@@ -16,7 +16,7 @@ bool tok_is_numeric(uint32_t c)
     if (c < 0x80)
         return c >= '0' && c <= '9';
     utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO;
+    return (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO) != tok_differs_numeric(c);
 }
 
 bool tok_is_punct(uint32_t c)
@@ -25,7 +25,7 @@ bool tok_is_punct(uint32_t c)
         return (c > ' ' && c < '0') || (c > '9' && c < 'A') || (c > 'Z' && c < 'a') ||
                (c > 'z' && c < 0x7f);
     utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return k >= UTF8PROC_CATEGORY_PC && k <= UTF8PROC_CATEGORY_PO;
+    return (k >= UTF8PROC_CATEGORY_PC && k <= UTF8PROC_CATEGORY_PO) != tok_differs_punct(c);
 }
 
 bool tok_is_mark(uint32_t c)
@@ -53,8 +53,7 @@ bool tok_is_word(uint32_t c)
 bool tok_is_other(uint32_t c)
 {
     utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF ||
-           k == UTF8PROC_CATEGORY_CN || k == UTF8PROC_CATEGORY_CO;
+    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO;
 }
 
 /* Bytes that are printable in Latin-1 stand for themselves; the others follow from U+0100 on,

@@ -1,8 +1,28 @@
-/* chat.c - a tokenizer_config.json, NUL and the messages of a record. */
+/* chat.c - a tokenizer_config.json, NUL and the messages of a record: what is rendered, and
+ * what a training loss would see of it.
+ */
 #include "fuzz.h"
 
 #include "rec/json.h"
-#include "text/chat.h"
+#include "text/mask.h"
+
+static void mask(const struct chat *c, struct str messages)
+{
+    static struct tokenizer *t;
+    static struct tokenizer_work *w;
+    struct err e = {0};
+    struct mask m = {0};
+    if (!t && !(t = tokenizer_load("data/models/router", &e)))
+        die_err(&e);
+    w = w ? w : tokenizer_work_new(t);
+    if (mask_chat(c, t, w, messages, STR(""), STR(""), &m, &e) < 0)
+        HOLDS(e.status == EXIT_DATA && *e.text);
+    else
+        HOLDS(!m.tokens.n || m.loss[0] == 0);
+    for (size_t i = 0; e.status == 0 && i < m.tokens.n; i++)
+        HOLDS(m.loss[i] <= 1);
+    mask_release(&m);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -23,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
                          &e) < 0)
         HOLDS(e.status == EXIT_DATA && *e.text);
     HOLDS(utf8_check(out.p, out.n));
+    if (c)
+        mask(c, messages);
     chat_free(c);
     buf_release(&out);
     return 0;

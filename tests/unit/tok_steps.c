@@ -29,6 +29,17 @@ static const struct step_case cases[] = {
     {"{`type`:`Replace`,`pattern`:{`String`:`aa`},`content`:`b`}", NULL, "aaaa aaa", "bb ba|"},
     {"{`type`:`Replace`,`pattern`:{`Regex`:`[ab]+`},`content`:`<`}", NULL, "xabay", "x<y|"},
     {"{`type`:`Replace`,`pattern`:{`Regex`:`x*`},`content`:`-`}", NULL, "axxb", "-a-b-|"},
+    /* what stands for two characters stands where the second did, and is not the text's first
+     */
+    {"{`type`:`Replace`,`pattern`:{`String`:`a`},`content`:`x`}",
+     "{`type`:`Metaspace`,`replacement`:`_`,`prepend_scheme`:`first`,`split`:false}", "ab",
+     "_xb|"},
+    {"{`type`:`Replace`,`pattern`:{`String`:`ab`},`content`:`x`}",
+     "{`type`:`Metaspace`,`replacement`:`_`,`prepend_scheme`:`first`,`split`:false}", "aba",
+     "xa|"},
+    {"{`type`:`Replace`,`pattern`:{`String`:`a`},`content`:``}",
+     "{`type`:`Metaspace`,`replacement`:`_`,`prepend_scheme`:`first`,`split`:false}", "ab",
+     "b|"},
     {"{`type`:`BertNormalizer`,`clean_text`:true,`handle_chinese_chars`:true,`strip_accents`:"
      "null,`lowercase`:true}",
      NULL, "A\001\303\211\011\344\270\255a", "ae  \344\270\255 a|"},

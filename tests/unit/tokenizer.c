@@ -114,6 +114,27 @@ static void test_added(void)
     end(&f);
 }
 
+/* An added token of blanks, which an earlier one has taken in part or whole. */
+static void test_added_blanks(void)
+{
+    struct fixture f;
+    if (begin(&f, "{`added_tokens`:[" ADDED("  ", false, true, true, false,
+                                            false) "]," MODEL("") "}"))
+        check_ids(&f, "a      b", "1 18 2");
+    end(&f);
+}
+
+/* Two that the normalizer makes one. */
+static void test_added_alike(void)
+{
+    struct fixture f;
+    if (begin(&f, "{`added_tokens`:[" ADDED("<X>", false, false, false, true, true) "," ADDED(
+                      "<x>", false, false, false, true, false) "],`normalizer`:{`type`:"
+                                                               "`Lowercase`}," MODEL("") "}"))
+        check_ids(&f, "a<x><X>", "1 19 19");
+    end(&f);
+}
+
 static void test_models(void)
 {
     static const struct {
@@ -191,6 +212,12 @@ static void test_decoders(void)
          "bb c"},
         {"{`type`:`ByteLevel`}", {1, 6, 2, -1}, "a▁b"},
         {"{`type`:`Fuse`}", {1, 99, INT32_MAX, 2, -1}, "ab"}, /* out of range */
+        {"{`type`:`Sequence`,`decoders`:[]}", {1, 2, -1}, "ab"},
+        /* nothing is left for the second step */
+        {"{`type`:`Sequence`,`decoders`:[{`type`:`BPEDecoder`,`suffix`:`a`},{`type`:`Fuse`},"
+         "{`type`:`ByteLevel`}]}",
+         {1, -1},
+         ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
@@ -438,6 +465,8 @@ static void test_missing(void)
 int main(void)
 {
     test_added();
+    test_added_blanks();
+    test_added_alike();
     test_models();
     test_special();
     test_decoders();

@@ -15,7 +15,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 -include config.mk
 
-B := build/$(VARIANT)
+# Even where `make compare` was given a B of its own.
+override B := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),bin,$B/bin)
 
 # ---- sources: a new .c file needs no edit here ------------------------------

@@ -25,6 +25,9 @@ INFER    ?=
 FRESH    ?=
 RUN      ?= run
 
+export PATH := $(abspath $(BIN)):$(PATH)
+A ?=
+
 # Everything below is read only for these goals, so that other targets never see its errors.
 ifneq ($(filter run gathered dealt shards prompts shard-%,$(MAKECMDGOALS)),)
 
@@ -50,13 +53,12 @@ run.given = $(if $(filter-out undefined default file,$(origin $1)),$(if $($1),-$
 NAME := $(basename $(notdir $(run.data)))$(call run.given,STRATEGY)$(call run.given,MODEL)
 O := $(RUN)/$(NAME)
 
-export PATH := $(abspath $(BIN)):$(PATH)
 run.ids   := $(shell seq 0 $$(($(GPUS) - 1)))
 run.infer := $(if $(filter auto,$(DTYPE)),,--dtype $(DTYPE)) $(INFER)
 run.limit := $(if $(MAX),--limit $(MAX))
 run.render = render-prompt -q -t $(run.template) $(run.strategy:%=-s %)
 
-run: all $O/metrics.json        ## the main job: DATA= MODEL= TEMPLATE= STRATEGY= GPUS= MAX= GOLD= GROUP=
+run: all $O/report.html        ## the main job: DATA= MODEL= TEMPLATE= STRATEGY= GPUS= MAX= GOLD= GROUP=
 	@pipelines/summary.sh $O
 
 $O/:
@@ -96,6 +98,9 @@ forget-times: | $O/
 $O/metrics.json: $O/results.jsonl $O/score
 	pipelines/metrics.sh $O $(GOLD) $(GROUP)
 
+$O/report.html: $O/metrics.json
+	report -o $@ $O
+
 # For looking at: what the model is asked.
 prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/prompts.jsonl
 	@pipelines/plain.sh $O
@@ -104,3 +109,12 @@ prompts: all | $O/              ## the rendered prompts of the job, in run/NAME/
 
 .PHONY: run gathered dealt shards forget-times prompts $(run.ids:%=shard-%)
 endif
+
+# B is the build folder elsewhere, so the one that was given is looked up among what was given.
+compare.b = $(patsubst B=%,%,$(filter B=%,$(MAKEOVERRIDES)))
+compare: all                    ## two runs on one page: A=run/NAME B=run/NAME; writes compare.html beside B's results
+	@[ -n '$(A)' ] && [ -n '$(compare.b)' ] || { echo 'make compare: give A=run/NAME B=run/NAME' >&2; exit 64; }
+	score -q --gold $(GOLD) --versus $(A)/results.jsonl $(compare.b)/results.jsonl
+	report -o $(compare.b)/compare.html $(A) $(compare.b)
+	@echo $(compare.b)/compare.html
+.PHONY: compare

@@ -10,3 +10,4 @@ awk '/"records":/ { all += $2 } /"seconds_total":/ { if ($2 + 0 > most) most = $
 printf 'answers  %s\n' "$dir/results.jsonl"
 [ ! -s "$dir/errors.jsonl" ] || printf 'errors   %s (%s)\n' "$dir/errors.jsonl" "$(wc -l < "$dir/errors.jsonl")"
 printf 'metrics  %s\n' "$dir/metrics.json"
+[ ! -e "$dir/report.html" ] || printf 'report   %s\n' "$dir/report.html"

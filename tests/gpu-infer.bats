@@ -534,9 +534,9 @@ gpu-infer: params.best_of is not supported and left out" ]
 }
 
 @test "gpu-infer: a message does not stand behind the progress line" {
-    run bash -c "(echo '{\"prompt\":\"a\"}'; sleep 1; echo '{\"prompt\":\"a\"}'; echo bad) | gpu-infer -m '$MODEL' --progress --strict 2>&1 > out"
+    run bash -c "(echo '{\"prompt\":\"a\"}'; sleep 1; echo '{\"prompt\":\"a\"}'; echo bad) | gpu-infer -m '$MODEL' --progress line --strict 2>&1 > out"
     [ "$status" -eq 65 ]
-    [[ "$output" == *" records/s "$'\n'"gpu-infer: <stdin>:3: "* ]]
+    [[ "$output" == *" tokens/s "$'\n'"gpu-infer: <stdin>:3: "* ]]
 }
 
 @test "gpu-infer: help on stdout, the examples of the manual run" {
@@ -562,4 +562,20 @@ gpu-infer: params.best_of is not supported and left out" ]
         gpu-infer -q -m broken $way in > out
         [ "$(jq -r .error.type out | sort | uniq -c | tr -s ' ')" = " 2 not_a_number" ]
     done
+}
+
+@test "gpu-infer: progress for programs, the state on SIGUSR1, and a timeline" {
+    feed() { for i in 1 2 3 4; do echo '{"prompt":"a"}'; sleep 0.4; done; }
+    feed | gpu-infer -m "$MODEL" --max-tokens 1 --progress json --metrics m.json 2> err > out
+    [ "$(grep -c '^{' err)" -ge 1 ]
+    [ "$(grep '^{' err | tail -1 | jq -r 'select(.records >= 1 and .prompt_tokens >= 1) | .tool')" = gpu-infer ]
+    [ "$(jq '.timeline | length >= 1 and (.[-1][1] <= 4)' m.json)" = true ]
+    rm out
+    (feed; sleep 0.2; feed) | gpu-infer -q -m "$MODEL" --max-tokens 1 2> err > out &
+    pid=$!
+    until [ -s out ]; do sleep 0.05; done
+    kill -USR1 "$pid"
+    wait "$pid"
+    grep -qE '^gpu-infer: [0-9]+ records, 0 errors, ' err
+    [ "$(wc -l < out)" -eq 8 ]
 }

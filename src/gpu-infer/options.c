@@ -137,7 +137,8 @@ static char **parse(struct options *o, int argc, char **argv)
          .max = 0x1p40},
         {STRING("metrics", metrics, "FILE", "write counts and times as JSON")},
         {FLAG("print-key", print_key, "print what the answers depend on, as JSON, and end")},
-        {FLAG("progress", progress, "show progress even without a terminal")},
+        {CHOICE("progress", progress, "auto|line|json",
+                "auto: a line on a terminal; json: JSON lines on stderr")},
         {FLAG("quiet", quiet, "no summary"), .letter = 'q'},
     };
     const struct args a = {

@@ -8,7 +8,7 @@ struct options {
     /* model and device */
     const char *model, *device, *template_file, *date;
     struct arg_list template_args, adapters;
-    int dtype, isa, reasoning, prefix_cache, truncate;
+    int dtype, isa, reasoning, prefix_cache, truncate, progress;
     int64_t threads, batch_tokens, max_requests, kv_memory;
 
     /* parameters of the answer; *_given where the command line names them */
@@ -26,7 +26,7 @@ struct options {
     const char *special; /* what else -o may name: a device, a FIFO */
     const char *metrics;
     int64_t shard, max_record;
-    bool shard_given, overwrite, strict, openai, quiet, progress, print_key;
+    bool shard_given, overwrite, strict, openai, quiet, print_key;
 };
 
 enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };

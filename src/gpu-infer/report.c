@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,10 +22,20 @@ static const char *dtype_name(const struct engine *g)
     return g->dtype == DT_F32 ? "f32" : "bf16";
 }
 
+static volatile sig_atomic_t asked;
+
+static void ask(int signal)
+{
+    (void)signal;
+    asked = 1;
+}
+
 void report_begin(struct report *r, const struct engine *g, const struct options *o)
 {
-    *r = (struct report){.engine = g, .options = o, .began = now()};
-    r->progress = o->progress || (isatty(2) && !o->quiet);
+    *r = (struct report){.engine = g, .options = o, .began = now(), .timeline.step = 0.25};
+    r->json = o->progress == PROGRESS_JSON;
+    r->progress = o->progress != PROGRESS_AUTO || (isatty(2) && !o->quiet);
+    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = ask, .sa_flags = SA_RESTART}, NULL);
 }
 
 void report_loaded(struct report *r)
@@ -32,16 +43,68 @@ void report_loaded(struct report *r)
     r->loaded = r->told = now();
 }
 
+static void timeline_add(struct timeline *l, double at, uint64_t records)
+{
+    if (l->n && at - l->at[l->n - 1] < l->step)
+        return;
+    if (l->n == TIMELINE_MAX) {
+        for (size_t i = 0; i < TIMELINE_MAX / 2; i++) {
+            l->at[i] = l->at[2 * i + 1];
+            l->records[i] = l->records[2 * i + 1];
+        }
+        l->n = TIMELINE_MAX / 2;
+        l->step *= 2;
+    }
+    l->at[l->n] = at;
+    l->records[l->n++] = records;
+}
+
+static void tell_json(const struct report *r, const struct infer_stats *s, double t)
+{
+    double seconds = t - r->loaded;
+    fprintf(stderr,
+            "{\"tool\":\"%s\",\"records\":%llu,\"errors\":%llu,\"seconds\":%.3f,"
+            "\"records_per_second\":%.1f,\"prompt_tokens\":%lld,\"generated_tokens\":%lld}\n",
+            tool_name, (unsigned long long)r->records, (unsigned long long)r->errors,
+            t - r->began, (double)r->records / seconds, (long long)s->prompt_tokens,
+            (long long)s->generated_tokens);
+}
+
+static void tell_line(const struct report *r, const struct infer_stats *s, double t)
+{
+    double seconds = t - r->loaded;
+    fprintf(stderr, "%s: %llu records, %llu errors, %.0f s, %.1f records/s, %.0f tokens/s",
+            tool_name, (unsigned long long)r->records, (unsigned long long)r->errors,
+            t - r->began, (double)r->records / seconds,
+            (double)(s->prompt_tokens + s->generated_tokens) / seconds);
+}
+
 void report_progress(struct report *r)
 {
+    struct infer_stats s;
     double t = now();
-    if (!r->progress || t - r->told < 0.5)
+    timeline_add(&r->timeline, t - r->began, r->records);
+    bool due = r->progress && t - r->told >= 0.5;
+    if (!due && !asked)
         return;
-    r->told = t;
-    r->line = true;
-    fprintf(stderr, "\r%s: %llu records, %llu errors, %.0f s, %.1f records/s ", tool_name,
-            (unsigned long long)r->records, (unsigned long long)r->errors, t - r->began,
-            (double)r->records / (t - r->loaded));
+    infer_stats(r->engine->infer, &s);
+    if (asked) {
+        report_break(r);
+        tell_line(r, &s, t);
+        fputc('\n', stderr);
+        asked = 0;
+    }
+    if (due) {
+        r->told = t;
+        r->line = !r->json;
+        if (r->json) {
+            tell_json(r, &s, t);
+        } else {
+            fputc('\r', stderr);
+            tell_line(r, &s, t);
+            fputc(' ', stderr);
+        }
+    }
     fflush(stderr);
 }
 
@@ -78,6 +141,15 @@ static void summary(const struct report *r, const struct infer_stats *s, double 
          r->engine->device.threads);
 }
 
+/* [[seconds, records], ...] */
+static json_t *timeline_json(const struct timeline *l)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < l->n; i++)
+        json_array_append_new(all, json_pack("[f,I]", l->at[i], (json_int_t)l->records[i]));
+    return all;
+}
+
 static int write_metrics(const struct report *r, const struct infer_stats *s, double seconds,
                          struct err *e)
 {
@@ -102,6 +174,7 @@ static int write_metrics(const struct report *r, const struct infer_stats *s, do
     json_object_set_new(m, "device", json_string(r->engine->device.name));
     json_object_set_new(m, "dtype", json_string(dtype_name(r->engine)));
     json_object_set_new(m, "threads", json_integer(r->engine->device.threads));
+    json_object_set_new(m, "timeline", timeline_json(&r->timeline));
     char *text = json_dumps(m, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     struct buf b = {0};
     buf_puts(&b, text);

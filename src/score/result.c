@@ -85,8 +85,9 @@ static void put_probabilities(struct buf *b, const struct result *r)
 static void put_versus(struct buf *b, const struct result *r, const struct result *other,
                        const struct pairs *pairs, const char *name)
 {
-    buf_printf(b, "%.24s: accuracy %.4f, here %.4f; right only there %llu, here %llu, p %.2g\n",
-               name, other->wrong->all.accuracy, r->wrong->all.accuracy,
+    size_t cut = strlen(name) > 24 ? strlen(name) - 24 : 0; /* the end tells more */
+    buf_printf(b, "%s%s: accuracy %.4f, here %.4f; right only there %llu, here %llu, p %.2g\n",
+               cut ? "…" : "", name + cut, other->wrong->all.accuracy, r->wrong->all.accuracy,
                (unsigned long long)pairs->only_second, (unsigned long long)pairs->only_first,
                mcnemar_exact(pairs->only_first, pairs->only_second));
 }

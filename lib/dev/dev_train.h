@@ -64,7 +64,8 @@ struct dev_train_ops {
 
     /* -- products -- */
 
-    /* dx = scale * dy w, or dx += it.  dy [T, N] f32, w [N, K], dx [T, K]. */
+    /* dx = scale * dy w, or dx += it.  dy [T, N], w [N, K], dx [T, K].  dy f32; or bf16 where
+     * the device multiplies bf16 (dev_info) and w is not f32. */
     void (*linear_dx)(struct dev *d, const struct tensor *dx, const struct tensor *dy,
                       const struct weight *w, float scale, bool add);
     /* dw [N, K] = scale * the sum over rows of dy^T x; dy and x f32 or bf16. */

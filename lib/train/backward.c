@@ -1,16 +1,27 @@
 /* backward.c - the way back through a layer, by the same data as its forward. */
 #include "train/train.h"
 
+/* dy as it enters products: rounded as the activations are. */
+static struct tensor entering(struct trainer *t, const struct tensor *dy)
+{
+    struct tensor to = rows_of(t->pass.dy, DT_BF16, dy->rows, dy->cols);
+    if (t->m->act == DT_F32)
+        return *dy;
+    t->top->scaled(t->d, &to, dy, 1);
+    return to;
+}
+
 /* A product's own part: y = x w^T + b.  dx NULL: nobody needs it. */
 static void product_back(struct trainer *t, const struct tensor *dx, const struct tensor *x,
                          const struct tensor *dy, const struct weight *w, int64_t w_at,
                          int64_t b_at)
 {
     struct tensor dw = rows_of(gradient_at(t, w_at), DT_F32, dy->cols, x->cols);
+    struct tensor in = dx || w_at >= 0 ? entering(t, dy) : *dy;
     if (dx)
-        t->top->linear_dx(t->d, dx, dy, w, 1, false);
+        t->top->linear_dx(t->d, dx, &in, w, 1, false);
     if (w_at >= 0)
-        t->top->linear_dw(t->d, &dw, dy, x, &t->pass.units, 1);
+        t->top->linear_dw(t->d, &dw, &in, x, &t->pass.units, 1);
     if (b_at >= 0)
         t->top->bias_db(t->d, gradient_at(t, b_at), dy, &t->pass.units);
 }

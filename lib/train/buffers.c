@@ -119,6 +119,7 @@ static int make_pass(struct trainer *t, struct err *e)
     bool norm_out = s->names.norm[NORM_ATTN_OUT] || s->names.norm[NORM_MLP_OUT];
     const struct need needs[] = {
         {&p->in, T, C, act},
+        {&p->dy, act == 2 ? T : 0, larger(larger(q + 2 * kv, 2 * (int64_t)s->ffn), C), 2},
         {&p->gated, ffn, 1, act},
         {&p->sorted, S, C, 4},
         {&p->out, T, C, 4},
@@ -244,7 +245,7 @@ void buffers_release(struct trainer *t)
         p->din,   p->dout,    p->dqkv,    p->dheads,  p->dgate_up, p->dgated,  p->dsorted,
         p->ddown, p->dchoice, p->dweight, p->dsink,   p->lora_t,   p->lora_dt, p->lora_x,
         p->zeros, p->last,    p->dlast,   p->dkept,   p->kept,     p->nll,     p->weights,
-        p->ids,   p->pos,     p->rows,    p->targets, p->keys,     t->cos_sin};
+        p->ids,   p->pos,     p->rows,    p->targets, p->keys,     t->cos_sin, p->dy};
     void *const host[] = {p->host_ids,     p->host_pos, p->host_rows, p->host_targets,
                           p->host_weights, p->host_nll, p->host_keys, p->span,
                           p->first,        p->row_first};

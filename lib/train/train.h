@@ -72,6 +72,7 @@ struct pass {
     int32_t T, R;                               /* of this micro-batch */
     void *in, *gated;                           /* type act: what enters products */
     void *sorted;                               /* [S, C] type act */
+    uint16_t *dy;                               /* [T, widest N], where act is bf16 */
     float *out, *norm;                          /* [T, C] */
     float *dx;                                  /* [T, C] gradient by the residual stream */
     float *dhalf, *din, *dout;                  /* [T, C] */

@@ -34,8 +34,11 @@ static int make_model(struct trainer *t, const json_t *config, struct err *e)
     m->dev = t->d;
     m->config.dtype = t->o.dtype;
     t->ops->info(t->d, &info);
-    m->act = info.bf16 ? t->o.dtype : DT_F32;
-    return spec_read(&m->spec, config, e);
+    if (spec_read(&m->spec, config, e) < 0)
+        return -1;
+    /* As the decoder: a rounded activation may choose another expert. */
+    m->act = info.bf16 && !m->spec.experts ? t->o.dtype : DT_F32;
+    return 0;
 }
 
 static void make_room(struct trainer *t)

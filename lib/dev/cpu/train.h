@@ -8,17 +8,15 @@
 /* Reserved with the largest calls to come. */
 struct cpu_train {
     struct train_limits limits;
-    float *a, *b;    /* PACK floats each: packed operands */
-    float *factors;  /* [tokens * heads] */
-    int32_t *bounds; /* [UNITS_MAX + 1] */
-    int32_t *order;  /* [2 * tokens]: tokens by id, and where each id begins */
-    double *sums;    /* of chunks of a flat buffer */
-    int64_t n_sums;
-    float *lanes;            /* scratch of attention, one part a thread */
-    int64_t lane;            /* floats of a part */
-    struct head_part *parts; /* [tokens, chunks] */
-    float *logits;           /* LOGITS floats */
-    float *row;              /* [3 * tokens] */
+    float *a, *b;             /* PACK floats each: packed operands */
+    float *factors;           /* [tokens * heads] */
+    int32_t *bounds, *starts; /* [UNITS_MAX + 1] */
+    int32_t *order;           /* [2 * tokens]: tokens by id, and where each id begins */
+    float *lanes;             /* scratch of attention, one part a thread */
+    int64_t lane;             /* floats of a part */
+    struct head_part *parts;  /* [tokens, chunks] */
+    float *logits;            /* LOGITS floats */
+    float *row;               /* [3 * tokens] */
 };
 enum { PACK = 8 << 20, LOGITS = 16 << 20 };
 

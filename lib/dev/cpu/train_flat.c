@@ -177,7 +177,7 @@ void cpu_train_free(struct cpu *c)
         return;
     const struct cpu_train *t = c->train;
     void *const all[] = {t->a,     t->b,     t->factors, t->bounds, t->order,
-                         t->lanes, t->parts, t->logits,  t->row};
+                         t->lanes, t->parts, t->logits,  t->row,    t->starts};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         host_free(all[i]);
     host_free(c->train);
@@ -203,6 +203,7 @@ static int cpu_train_reserve(struct dev *d, const struct train_limits *l, struct
         {&t->b, PACK, 4},
         {&t->factors, host_size(l->tokens, l->heads > 1 ? l->heads : 1, 1), 4},
         {&t->bounds, UNITS_MAX + 1, 4},
+        {&t->starts, UNITS_MAX + 1, 4},
         {&t->order, 3 * (int64_t)l->tokens + 1, 4},
         {&t->lanes, host_size(t->lane, pool_threads(c->pool), 1), 4},
         {&t->parts, host_size(chunks, l->tokens, 1), sizeof *t->parts},

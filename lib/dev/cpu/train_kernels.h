@@ -95,6 +95,12 @@ struct train_kernels {
                  int64_t col0, int64_t cols);
     /* dst[r][16] = x[row0 + r][col0 ..], zeros beyond its columns. */
     void (*pack)(float *dst, const struct tensor *x, int64_t row0, int64_t rows, int64_t col0);
+    /* The three of bf16 values, in pairs of rows where the kernels multiply such: exact. */
+    void (*unpack_pairs)(char *dst, const struct weight *w, const char *block, int64_t k0);
+    void (*turn_half)(uint16_t *dst, int64_t ld, const struct tensor *x, int64_t row0,
+                      int64_t rows, int64_t col0, int64_t cols);
+    void (*pack_pairs)(char *dst, const struct tensor *x, int64_t row0, int64_t rows,
+                       int64_t col0);
     void (*add)(float *y, const float *x, int64_t n);
     /* out[cols] = the sum of rows row0 .. row1-1, columns col0 on. */
     void (*sum_rows)(float *out, const struct tensor *x, int64_t row0, int64_t row1,

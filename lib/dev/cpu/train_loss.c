@@ -81,6 +81,11 @@ static void piece_back(struct loss *s, const struct tensor *x, const struct tens
     s->job.stride = stride;
     s->job.id0 = id0;
     cpu_rows(s->c, s->c->kernels->train->logits_back, &s->job, x->rows, 4 * n);
+    if (x->dtype == DT_BF16 && s->c->kernels->dot && w.shape.dtype == DT_BF16) {
+        struct tensor half = {l, DT_BF16, x->rows, n, 2 * stride}; /* in place, row by row */
+        cpu_scaled(&s->c->dev, &half, &dl, 1);
+        dl = half;
+    }
     cpu_linear_dx(&s->c->dev, dx, &dl, &w, 1, id0 > 0);
     if (s->dw) {
         struct tensor dw = rows_from(s->dw, id0, n);

@@ -62,22 +62,21 @@ struct turned {
     const struct weight *w;
     const char *data; /* of the expert */
     int64_t block0, n0, n;
-    struct weight to;
+    struct weight to; /* bf16 where the products are of such */
 };
 
 static void turn_block(void *arg, int i)
 {
     const struct turned *t = arg;
-    float *dst = (float *)(void *)(t->to.data + i * t->to.block_bytes), part[LANES * LANES];
+    char *dst = t->to.data + i * t->to.block_bytes;
     int64_t k0 = (t->block0 + i) * LANES;
-    for (int64_t n = 0; n < t->n; n += LANES, dst += LANES * LANES) {
+    bool half = t->to.shape.dtype == DT_BF16;
+    for (int64_t n = 0; n < t->n; n += LANES, dst += LANES * LANES * (half ? 2 : 4)) {
         const char *block = t->data + (t->n0 + n) / LANES * t->w->block_bytes;
-        if (n + LANES <= t->n) {
-            t->k->unpack(dst, t->w, block, k0);
-            continue;
-        }
-        t->k->unpack(part, t->w, block, k0);
-        memcpy(dst, part, (size_t)(t->n - n) * LANES * sizeof *part);
+        if (half)
+            t->k->unpack_pairs(dst, t->w, block, k0);
+        else
+            t->k->unpack((float *)(void *)dst, t->w, block, k0);
     }
 }
 
@@ -87,26 +86,30 @@ static void input_back(struct cpu *c, const struct tensor *dx, const struct tens
 {
     enum { INPUTS = 1 << 14 };
     int64_t N = w->shape.n, K = w->shape.k, blocks = (K + LANES - 1) / LANES;
+    bool half = dy->dtype == DT_BF16;
     struct turned t = {
         .k = c->kernels->train, .w = w, .data = w->data + expert * w->blocks * w->block_bytes};
     for (t.n0 = 0; t.n0 < N; t.n0 += INPUTS) {
         t.n = N - t.n0 < INPUTS ? N - t.n0 : INPUTS;
-        int64_t fit = PACK / (t.n * LANES);
+        /* Whole blocks, so that the last one needs no care. */
+        int64_t wide = (t.n + LANES - 1) / LANES * LANES, fit = PACK / (wide * LANES);
         for (t.block0 = 0; t.block0 < blocks; t.block0 += fit) {
             int64_t some = blocks - t.block0 < fit ? blocks - t.block0 : fit;
             int64_t col = t.block0 * LANES, cols = some * LANES;
             struct tensor y = *dx;
             y.data = (float *)dx->data + col;
             y.cols = K - col < cols ? K - col : cols;
-            t.to = (struct weight){.shape = {.n = y.cols, .k = t.n, .dtype = DT_F32},
-                                   .blocks = some,
-                                   .block_bytes = t.n * LANES * 4,
-                                   .data = (char *)c->train->a};
+            t.to = (struct weight){
+                .shape = {.n = y.cols, .k = t.n, .dtype = half ? DT_BF16 : DT_F32},
+                .blocks = some,
+                .block_bytes = wide * LANES * (half ? 2 : 4),
+                .data = (char *)c->train->a};
             cpu_pieces(c, turn_block, &t, some, some * t.n * LANES * 4);
-            struct product p = {.x = (const float *)dy->data + t.n0,
-                                .stride = dy->stride,
-                                .k = t.n,
-                                .w = &t.to};
+            struct product p = {.stride = dy->stride, .k = t.n, .w = &t.to};
+            if (half)
+                p.half = (const uint16_t *)dy->data + t.n0;
+            else
+                p.x = (const float *)dy->data + t.n0;
             cpu_run_product(c, &y, &p, scale, add || t.n0);
         }
     }
@@ -116,7 +119,9 @@ void cpu_linear_dx(struct dev *d, const struct tensor *dx, const struct tensor *
                    const struct weight *w, float scale, bool add)
 {
     EXPECT(dx->rows == dy->rows && dy->cols == w->shape.n && dx->cols == w->shape.k);
-    EXPECT(dx->dtype == DT_F32 && dy->dtype == DT_F32 && !w->shape.experts);
+    EXPECT(dx->dtype == DT_F32 && !w->shape.experts);
+    EXPECT(dy->dtype == DT_F32 ||
+           (((struct cpu *)d)->kernels->dot && w->shape.dtype != DT_F32));
     input_back((struct cpu *)d, dx, dy, w, 0, scale, add);
 }
 
@@ -133,6 +138,7 @@ void cpu_grouped_dx(struct dev *d, const struct tensor *dx, const struct tensor 
 {
     EXPECT(dx->rows == dy->rows && dy->cols == w->shape.n && dx->cols == w->shape.k);
     EXPECT(w->shape.experts == r->experts && r->first[r->experts] == dy->rows);
+    EXPECT(dy->dtype == DT_F32);
     for (int32_t e = 0; e < r->experts; e++) {
         int64_t first = r->first[e], rows = r->first[e + 1] - first;
         struct tensor to = some_rows(dx, first, rows), from = some_rows(dy, first, rows);
@@ -152,22 +158,40 @@ struct weight_back {
     const struct units *u;
     float scale;
     int64_t row0, rows, block0, blocks; /* of dw */
-    int64_t first, tokens, ld; /* of the call's rows; from one output's to the next's */
-    float *a, *b;              /* [rows][ld], [blocks][tokens][16] */
+    int64_t tokens, ld;                 /* packed rows; from one output's to the next's */
+    const int32_t *starts;              /* where a unit's rows are packed: at even places */
+    bool half;                          /* a and b are bf16, b in pairs */
+    char *a, *b;                        /* [rows][ld], [blocks][tokens][16] */
 };
 
 static void pack_a(void *arg, int i)
 {
     const struct weight_back *w = arg;
+    const struct train_kernels *k = w->k->train;
     int64_t row = (int64_t)i * LANES, n = w->rows - row < LANES ? w->rows - row : LANES;
-    w->k->train->turn(w->a + row * w->ld, w->ld, w->dy, w->first, w->tokens, w->row0 + row, n);
+    for (int32_t u = 0; u < w->u->n; u++) {
+        int64_t first = w->u->first[u], count = w->u->first[u + 1] - first;
+        int64_t at = row * w->ld + w->starts[u];
+        if (w->half)
+            k->turn_half((uint16_t *)(void *)w->a + at, w->ld, w->dy, first, count,
+                         w->row0 + row, n);
+        else
+            k->turn((float *)(void *)w->a + at, w->ld, w->dy, first, count, w->row0 + row, n);
+    }
 }
 
 static void pack_b(void *arg, int i)
 {
     const struct weight_back *w = arg;
-    w->k->train->pack(w->b + i * w->tokens * LANES, w->x, w->first, w->tokens,
-                      (w->block0 + i) * LANES);
+    int64_t size = w->half ? 2 : 4, col = (w->block0 + i) * LANES;
+    for (int32_t u = 0; u < w->u->n; u++) {
+        int64_t first = w->u->first[u], count = w->u->first[u + 1] - first;
+        char *to = w->b + (i * w->tokens + w->starts[u]) * LANES * size;
+        if (w->half)
+            w->k->train->pack_pairs(to, w->x, first, count, col);
+        else
+            w->k->train->pack((float *)(void *)to, w->x, first, count, col);
+    }
 }
 
 /* One tile of dw. */
@@ -180,18 +204,23 @@ struct dw_tile {
 static void tile_leaf(struct dw_tile *t, int32_t unit, float *out)
 {
     const struct weight_back *w = t->w;
-    int64_t first = w->u->first[unit] - w->first, n = w->u->first[unit + 1] - w->u->first[unit];
+    int64_t first = w->starts[unit], n = w->u->first[unit + 1] - w->u->first[unit];
+    int64_t size = w->half ? 2 : 4;
     if (!n) {
         memset(out, 0, sizeof t->tile[0]);
         return;
     }
-    struct weight b = {.shape = {.n = t->blocks * LANES, .k = n, .dtype = DT_F32},
-                       .blocks = t->blocks,
-                       .block_bytes = w->tokens * LANES * 4,
-                       .data = (char *)(w->b + (t->block * w->tokens + first) * LANES)};
-    struct linear_job job = {
-        .p = {.x = w->a + t->row * w->ld + first, .stride = w->ld, .k = n, .w = &b},
-        .y = {out, DT_F32, t->rows, t->blocks * LANES, DW_COLS}};
+    struct weight b = {
+        .shape = {.n = t->blocks * LANES, .k = n, .dtype = w->half ? DT_BF16 : DT_F32},
+        .blocks = t->blocks,
+        .block_bytes = w->tokens * LANES * size,
+        .data = w->b + (t->block * w->tokens + first) * LANES * size};
+    struct linear_job job = {.p = {.stride = w->ld, .k = n, .w = &b},
+                             .y = {out, DT_F32, t->rows, t->blocks * LANES, DW_COLS}};
+    if (w->half)
+        job.p.half = (const uint16_t *)(const void *)w->a + t->row * w->ld + first;
+    else
+        job.p.x = (const float *)(const void *)w->a + t->row * w->ld + first;
     w->k->linear(&job, 0, t->rows, 0, t->blocks);
     /* Here and not behind the tree, whose parts may be in other processes. */
     for (int64_t i = 0; w->scale != 1 && i < t->rows * DW_COLS; i++)
@@ -244,10 +273,15 @@ static void weight_back(struct cpu *c, const struct tensor *dw, const struct ten
                             .x = x,
                             .u = u,
                             .scale = scale,
-                            .first = u->first[0],
-                            .tokens = u->first[u->n] - u->first[0],
-                            .a = c->train->a,
-                            .b = c->train->b};
+                            .starts = c->train->starts,
+                            .half = c->kernels->dot && dy->dtype == DT_BF16 &&
+                                    x->dtype == DT_BF16,
+                            .a = (char *)c->train->a,
+                            .b = (char *)c->train->b};
+    for (int32_t i = 0; i < u->n; i++) {
+        c->train->starts[i] = (int32_t)w.tokens;
+        w.tokens += (u->first[i + 1] - u->first[i] + 1) / 2 * 2;
+    }
     /* Not a power of two, so that rows do not fall into the same sets of a cache. */
     w.ld = (w.tokens + 15) / 16 * 16 + 16;
     int64_t blocks = (dw->cols + LANES - 1) / LANES;

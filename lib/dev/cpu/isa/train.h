@@ -11,6 +11,11 @@ void SYM(train_turn)(float *dst, int64_t ld, const struct tensor *x, int64_t row
                      int64_t col0, int64_t cols);
 void SYM(train_pack)(float *dst, const struct tensor *x, int64_t row0, int64_t rows,
                      int64_t col0);
+void SYM(train_unpack_pairs)(char *dst, const struct weight *w, const char *block, int64_t k0);
+void SYM(train_turn_half)(uint16_t *dst, int64_t ld, const struct tensor *x, int64_t row0,
+                          int64_t rows, int64_t col0, int64_t cols);
+void SYM(train_pack_pairs)(char *dst, const struct tensor *x, int64_t row0, int64_t rows,
+                           int64_t col0);
 /* train_rows.c */
 void SYM(train_norm_factors)(const void *job, int64_t row0, int64_t row1);
 void SYM(train_norm_sum)(float *out, const struct norm_back_job *j, int64_t row0, int64_t row1,

@@ -66,3 +66,55 @@ void SYM(train_pack)(float *dst, const struct tensor *x, int64_t row0, int64_t r
     for (int64_t r = 0; r < rows; r++)
         v_store(dst + r * LANES, get(x, row0 + r, col0, n));
 }
+
+/* ---- the same of bf16 values ------------------------------------------------------ */
+
+/* dst[n / 2][16][2] from rows of 16 floats that are bf16 values. */
+static void pair_rows(char *dst, const float *rows, int64_t n)
+{
+    for (int64_t r = 0; r < n; r += 2, dst += LANES * 4) {
+        uint32_t even[LANES], odd[LANES] = {0}, pair[LANES];
+        memcpy(even, rows + r * LANES, sizeof even);
+        if (r + 1 < n)
+            memcpy(odd, rows + (r + 1) * LANES, sizeof odd);
+        for (int i = 0; i < LANES; i++)
+            pair[i] = (odd[i] & UINT32_C(0xffff0000)) | even[i] >> 16;
+        memcpy(dst, pair, sizeof pair);
+    }
+}
+
+void SYM(train_unpack_pairs)(char *dst, const struct weight *w, const char *block, int64_t k0)
+{
+    float rows[LANES * LANES];
+    SYM(train_unpack)(rows, w, block, k0);
+    pair_rows(dst, rows, LANES);
+}
+
+void SYM(train_pack_pairs)(char *dst, const struct tensor *x, int64_t row0, int64_t rows,
+                           int64_t col0)
+{
+    float some[2 * LANES];
+    for (int64_t r = 0; r < rows; r += 2, dst += LANES * 4) {
+        int64_t n = rows - r < 2 ? 1 : 2;
+        SYM(train_pack)(some, x, row0 + r, n, col0);
+        pair_rows(dst, some, n);
+    }
+}
+
+void SYM(train_turn_half)(uint16_t *dst, int64_t ld, const struct tensor *x, int64_t row0,
+                          int64_t rows, int64_t col0, int64_t cols)
+{
+    float turned[LANES * LANES] = {0};
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t c = 0; c < cols; c += LANES) {
+            int n = lanes_at(r, rows), m = lanes_at(c, cols);
+            SYM(train_turn)(turned, LANES, x, row0 + r, n, col0 + c, m);
+            for (int i = 0; i < m; i++) {
+                v16 v = v_load(turned + i * LANES);
+                if (n == LANES)
+                    v_store_bf16(dst + (c + i) * ld + r, v);
+                else
+                    v_store_bf16_n(dst + (c + i) * ld + r, v, n);
+            }
+        }
+}

@@ -8,9 +8,9 @@ set -eu -o pipefail
 out=${CONFIG:-config.mk}
 import=${1:-${ACCELERATE:-}}
 names=(GPUS DTYPE MODEL RUN LAUNCH NODES)
-declare -A value=([GPUS]=1 [DTYPE]=auto [MODEL]=data/models/router [RUN]=run [LAUNCH]=local [NODES]=1)
+declare -A value=([GPUS]=auto [DTYPE]=auto [MODEL]=data/models/router [RUN]=run [LAUNCH]=local [NODES]=1)
 declare -A what=(
-    [GPUS]='devices, a process each'
+    [GPUS]='devices, a process each; auto: as the machine and the model suggest'
     [DTYPE]='precision: auto, f32 or bf16'
     [MODEL]='model directory'
     [RUN]='folder of the runs'
@@ -109,7 +109,8 @@ import_accelerate() {
 # Says what is wrong with a value, or nothing.
 wrong() {
     case $1 in
-    GPUS | NODES) [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || echo "must be 1 to 9999" ;;
+    GPUS) [[ $2 =~ ^(auto|[1-9][0-9]{0,3})$ ]] || echo "must be 1 to 9999, or auto" ;;
+    NODES) [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || echo "must be 1 to 9999" ;;
     DTYPE) [[ $2 =~ ^(auto|f32|bf16)$ ]] || echo "must be auto, f32 or bf16" ;;
     LAUNCH) [[ $2 =~ ^(local|slurm)$ ]] || echo "must be local or slurm" ;;
     MODEL) [ -e "$2/config.json" ] || echo "no config.json in it; give a model directory in Hugging Face layout" ;;
@@ -148,7 +149,10 @@ for name in "${names[@]}"; do
 done
 {
     echo "# Written by make config; a variable on make's command line goes before it."
-    for name in "${names[@]}"; do printf '%s ?= %s\n' "$name" "${value[$name]}"; done
+    for name in "${names[@]}"; do
+        # auto is what make does where nothing is said.
+        [ "${value[$name]}" = auto ] || printf '%s ?= %s\n' "$name" "${value[$name]}"
+    done
 } > "$out.part"
 mv "$out.part" "$out"
 said "$out:$(for name in "${names[@]}"; do printf ' %s=%s' "$name" "${value[$name]}"; done)"

@@ -12,8 +12,8 @@ TARGET   ?= label
 LORA     ?= r=16,alpha=32
 # labelled records to evaluate on
 EVAL     ?=
-# mpirun or srun
-LAUNCH   ?= mpirun
+# local (mpirun) or slurm (srun)
+LAUNCH   ?= local
 # more options for train-step, such as --lr 1e-4
 TRAIN    ?=
 

@@ -35,7 +35,7 @@ if [ -n "${EVAL:-}" ]; then
 fi
 
 ranks=${GPUS:-1} launch=()
-if [ "$ranks" -gt 1 ] && [ "${LAUNCH:-mpirun}" = srun ]; then
+if [ "$ranks" -gt 1 ] && [ "${LAUNCH:-local}" = slurm ]; then
     launch=(srun -K1 --mpi=pmix -n "$ranks")
 elif [ "$ranks" -gt 1 ]; then
     command -v mpirun > /dev/null || { echo "train.sh: no mpirun here; run 'make deps', or GPUS=1" >&2; exit 69; }

@@ -254,6 +254,12 @@ END
     [ "$(figure .probabilities r.jsonl)" = "null" ]
 }
 
+@test "score: without a positive label there is no AUROC" {
+    echo '{"label":"c","response":{"label":"a","scores":[{"label":"a","prob":1},{"label":"b","prob":0}]}}' > p.jsonl
+    score -q --labels a,b,c p.jsonl > out
+    grep -q '^scores:  log loss' out
+}
+
 @test "score: a gold label that was no choice has probability 0" {
     echo '{"label":"c","response":{"label":"a","scores":[{"label":"a","prob":1},{"label":"b","prob":0}]}}' > p.jsonl
     [ "$(figure '.probabilities|[.n,(.log_loss|.*1000|round)]' p.jsonl)" = "[1,34539]" ]

@@ -43,6 +43,7 @@ struct result *result_new(struct count *c, const struct result_options *opt)
     int positive = positive_label(c);
     r->count = c;
     r->opt = opt;
+    r->ranking = (struct ranking){.auroc = NAN, .average_precision = NAN, .f1 = NAN};
     r->drop = figures_new(c->tally, UNPARSED_DROP, positive);
     r->wrong = figures_new(c->tally, UNPARSED_WRONG, positive);
     if (positive >= 0)

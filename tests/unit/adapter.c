@@ -426,7 +426,8 @@ static void run(int32_t adapter, float *out)
     const struct span span = {0, N, 0, 0};
     int32_t page = 0, best[N];
     struct err e = {0};
-    struct batch b = {ids, pos, N, &span, 1, &page, 1, &adapter, .rows = pos, .n_rows = N};
+    struct batch b = {ids,         pos,        N, &span, 1, &page, 1, .adapters = &adapter,
+                      .rows = pos, .n_rows = N};
     CHECK(model_forward(base, &b, &e) == 0 && model_argmax(base, 0, N, best, out, &e) == 0);
 }
 

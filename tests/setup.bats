@@ -158,7 +158,7 @@ END
         "$tree/pipelines/completion.sh" bash "$tool" > b
         "$tree/pipelines/completion.sh" zsh "$tool" > z
         bash -n b
-        "$tool" --help | grep -oE '^ +(-[A-Za-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' > options
+        "$tool" --help | grep -oE '^ +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' > options
         [ -s options ]
         while read -r option; do
             grep -qE -- "${option}[ ']" b

@@ -47,7 +47,9 @@ status=0
 "${launch[@]}" train-step "${options[@]}" "$@" "$out/lessons.jsonl" > "$out/steps.jsonl" || status=$?
 if [ ${#launch[@]} -gt 0 ] && { [ "$status" -eq 1 ] || [ "$status" -gt 78 ]; }; then status=75; fi
 if [ "$status" -eq 0 ]; then
-    pipelines/curves.sh "$out/model/metrics.jsonl" > "$out/report.html"
+    # What this call printed begins where an earlier one stopped; the model has the whole course.
+    cp "$out/model/metrics.jsonl" "$out/steps.jsonl"
+    report -o "$out/report.html" "$out"
     tail -1 "$out/model/metrics.jsonl"
     [ -z "${LORA:-}" ] && use="-m $out/model" || use="-m $MODEL --adapter $out/model"
     printf 'model    %s (gpu-infer %s)\nreport   %s\n' "$out/model" "$use" "$out/report.html"

@@ -1,46 +1,33 @@
 /* figures_json.c - figures as a JSON object. */
 #include "metrics/metrics.h"
 
-#include "base/num.h"
-#include "rec/json.h"
-
-static void put_count(struct buf *b, const char *name, uint64_t v)
-{
-    buf_printf(b, ",\"%s\":%llu", name, (unsigned long long)v);
-}
-
-static void put_real(struct buf *b, const char *name, double v)
-{
-    buf_printf(b, ",\"%s\":", name);
-    num_put_double(b, v);
-}
+#include "rec/rec.h"
 
 static void put_prf(struct buf *b, const struct prf *p)
 {
-    buf_puts(b, "\"precision\":");
-    num_put_double(b, p->precision);
-    put_real(b, "recall", p->recall);
-    put_real(b, "f1", p->f1);
+    rec_member_real(b, "precision", p->precision);
+    rec_member_real(b, "recall", p->recall);
+    rec_member_real(b, "f1", p->f1);
 }
 
 static void put_rates(struct buf *b, const struct rates *r, bool counts)
 {
     if (counts) {
-        put_count(b, "tp", r->tp);
-        put_count(b, "fp", r->fp);
-        put_count(b, "tn", r->tn);
-        put_count(b, "fn", r->fn);
+        rec_member_uint(b, "tp", r->tp);
+        rec_member_uint(b, "fp", r->fp);
+        rec_member_uint(b, "tn", r->tn);
+        rec_member_uint(b, "fn", r->fn);
     }
-    put_real(b, "fpr", r->fpr);
-    put_real(b, "fnr", r->fnr);
+    rec_member_real(b, "fpr", r->fpr);
+    rec_member_real(b, "fnr", r->fnr);
 }
 
 /* Without braces, so that the whole set can go on after it. */
 static void put_group(struct buf *b, const struct group_figures *g, bool counts)
 {
     buf_printf(b, "\"n\":%llu", (unsigned long long)g->n);
-    put_count(b, "correct", g->correct);
-    put_real(b, "accuracy", g->accuracy);
+    rec_member_uint(b, "correct", g->correct);
+    rec_member_real(b, "accuracy", g->accuracy);
     put_rates(b, &g->rates, counts);
 }
 
@@ -54,8 +41,8 @@ static void put_labels(struct buf *b, const struct figures *f)
         json_quote(b, l->name);
         buf_puts(b, ":{");
         put_prf(b, &l->prf);
-        put_count(b, "support", l->support);
-        put_count(b, "predicted", l->predicted);
+        rec_member_uint(b, "support", l->support);
+        rec_member_uint(b, "predicted", l->predicted);
         buf_putc(b, '}');
     }
     buf_puts(b, "},\"macro\":{");
@@ -99,9 +86,9 @@ void figures_put_json(struct buf *out, const struct figures *f)
         put_group(out, &f->group[g], counts);
         buf_putc(out, '}');
     }
-    buf_puts(out, "},\"gap\":{\"accuracy\":");
-    num_put_double(out, f->gap.accuracy);
-    put_real(out, "fpr", f->gap.fpr);
-    put_real(out, "fnr", f->gap.fnr);
+    buf_puts(out, "},\"gap\":{");
+    rec_member_real(out, "accuracy", f->gap.accuracy);
+    rec_member_real(out, "fpr", f->gap.fpr);
+    rec_member_real(out, "fnr", f->gap.fnr);
     buf_puts(out, "}}");
 }

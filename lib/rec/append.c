@@ -1,5 +1,7 @@
 /* append.c - looking at members, adding some behind the last one, taking some out. */
 #include "rec/rec.h"
+
+#include "base/num.h"
 #include "rec/scan.h"
 
 /* ---- looking -------------------------------------------------------------- */
@@ -75,6 +77,12 @@ void rec_member_uint(struct buf *out, const char *name, uint64_t value)
     while (value /= 10);
     rec_member(out, name);
     buf_add(out, p, (size_t)(digits + sizeof digits - p));
+}
+
+void rec_member_real(struct buf *out, const char *name, double value)
+{
+    rec_member(out, name);
+    num_put_double(out, value);
 }
 
 void rec_end(struct buf *out)

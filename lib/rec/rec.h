@@ -90,6 +90,7 @@ void rec_begin(struct buf *out, const struct rec *rec);
 void rec_begin_line(struct buf *out, struct str line); /* of a line known to be an object */
 void rec_member(struct buf *out, const char *name);
 void rec_member_uint(struct buf *out, const char *name, uint64_t value);
+void rec_member_real(struct buf *out, const char *name, double value); /* NaN is null */
 void rec_end(struct buf *out);
 
 /* Puts into out the record's bytes without the members that `drop` picks, each with one

@@ -76,7 +76,7 @@ struct results {
     int fd;
     struct rec_reader *in;
     struct rec rec;
-    struct field *gold, *pred[2], *group, *text;
+    struct field *gold, *pred[2], *group, *text, *id;
     char *names[3];
     size_t n_pred;
     struct buf gold_text, answer, folded[2], other;
@@ -101,6 +101,7 @@ static int results_open(struct results *f, const struct run *run, const char *te
         f->pred[f->n_pred++] = field_new("response.text");
     f->group = *f->names[2] ? field_new(f->names[2]) : NULL;
     f->text = field_new(text);
+    f->id = field_new("id");
     f->fd = file_open_input(f->path, e);
     f->in = f->fd < 0 ? NULL : rec_reader_new(f->fd, f->path, RECORD_MAX);
     return f->fd < 0 ? -1 : 0;
@@ -118,6 +119,7 @@ static void results_close(struct results *f)
         field_free(f->pred[i]);
     field_free(f->group);
     field_free(f->text);
+    field_free(f->id);
     for (int i = 0; i < 3; i++)
         free(f->names[i]);
     free(f->path);
@@ -217,17 +219,15 @@ static void keep_mistake(struct run *r, struct results *f)
         mistake_release(&r->mistake[--r->mistakes]);
     memmove(r->mistake + at + 1, r->mistake + at, (r->mistakes - at) * sizeof *r->mistake);
     r->mistakes++;
-    struct field *id = field_new("id");
     r->mistake[at] = (struct mistake){
         .confidence = sure,
         .line = f->rec.number,
-        .id = shown_field(f, id),
+        .id = shown_field(f, f->id),
         .text = shown_text(f),
         .gold = shown(buf_str(&f->gold_text)),
         .answer = shown(buf_str(&f->answer)),
         .group = shown_field(f, f->group),
     };
-    field_free(id);
 }
 
 static void count_error(struct run *r, struct results *f)

@@ -4,18 +4,26 @@
 #include <math.h>
 #include <stdio.h>
 
-/* "0.91 (0.88 to 0.94)": the interval from score --bootstrap, where it is there. */
-static void interval(char *out, size_t n, struct str score, const char *path)
+/* [low, high], as score --bootstrap writes it; NaN where it is not there. */
+static void read_range(struct str range, double *low, double *high)
 {
-    struct str range = in_json(score, path), item;
-    double v[2] = {NAN, NAN};
+    double *to[] = {low, high};
+    struct str item;
     size_t i = 0;
+    *low = *high = NAN;
     for (struct json_iter it = items(range); i < 2 && json_next(&it, NULL, &item); i++)
-        v[i] = number_in(item, "");
-    if (isnan(v[0]) || isnan(v[1]))
+        *to[i] = number_in(item, "");
+}
+
+/* Nothing where there is no interval. */
+static void interval(char *out, size_t n, struct str range)
+{
+    double low, high;
+    read_range(range, &low, &high);
+    if (isnan(low) || isnan(high))
         *out = 0;
     else
-        snprintf(out, n, "95 %% between %.4f and %.4f", v[0], v[1]);
+        snprintf(out, n, "95 %% between %.4f and %.4f", low, high);
 }
 
 static void tile(struct buf *b, struct str json, const char *name, const char *path,
@@ -27,7 +35,7 @@ static void tile(struct buf *b, struct str json, const char *name, const char *p
         return;
     snprintf(value, sizeof value, "%.4f", v);
     if (range)
-        interval(under, sizeof under, json, range);
+        interval(under, sizeof under, in_json(json, range));
     page_tile(b, name, value, under);
 }
 
@@ -102,6 +110,23 @@ void section_parameters(struct buf *b, const struct run *r)
 
 /* ---- labels --------------------------------------------------------------- */
 
+/* A JSON string's text, cut. */
+static void put_string(struct buf *b, struct str raw, size_t max)
+{
+    struct buf text = {0};
+    json_decode(&text, raw);
+    page_text_cut(b, buf_str(&text), max);
+    buf_release(&text);
+}
+
+/* Begins a row with its head. */
+static void row_head(struct buf *b, struct str key)
+{
+    buf_puts(b, "<tr><th scope=\"row\">");
+    put_string(b, key, 80);
+    buf_puts(b, "</th>");
+}
+
 static void ratio_cell(struct buf *b, double v)
 {
     buf_puts(b, "<td class=\"n\">");
@@ -124,18 +149,13 @@ static void label_table(struct buf *b, struct str labels)
         "<th scope=\"col\" class=\"n\">F1</th><th scope=\"col\" class=\"n\">gold</th>"
         "<th scope=\"col\" class=\"n\">answered</th></tr></thead><tbody>\n");
     for (struct json_iter it = members(labels); json_next(&it, &key, &value);) {
-        struct buf name = {0};
-        json_decode(&name, key);
-        buf_puts(b, "<tr><th scope=\"row\">");
-        page_text_cut(b, buf_str(&name), 80);
-        buf_puts(b, "</th>");
+        row_head(b, key);
         ratio_cell(b, number_in(value, "precision"));
         ratio_cell(b, number_in(value, "recall"));
         ratio_cell(b, number_in(value, "f1"));
         count_cell(b, number_in(value, "support"));
         count_cell(b, number_in(value, "predicted"));
         buf_puts(b, "</tr>\n");
-        buf_release(&name);
     }
     buf_puts(b, "</tbody></table></div>\n");
 }
@@ -147,10 +167,7 @@ static void put_label(struct buf *b, struct str names, size_t i)
     size_t k = 0;
     for (struct json_iter it = items(names); json_next(&it, NULL, &item); k++)
         if (k == i) {
-            struct buf name = {0};
-            json_decode(&name, item);
-            page_text_cut(b, buf_str(&name), 40);
-            buf_release(&name);
+            put_string(b, item, 40);
             return;
         }
     buf_puts(b, "<em>unparsed</em>");
@@ -216,17 +233,11 @@ enum { GROUPS_SHOWN = 40 };
 static void group_range(struct str score, struct str name, const char *figure,
                         struct range_row *row)
 {
-    struct str groups = in_json(score, "intervals.wrong.groups"), key, value, item;
+    struct str groups = in_json(score, "intervals.wrong.groups"), key, value;
     row->low = row->high = NAN;
-    for (struct json_iter it = members(groups); json_next(&it, &key, &value);) {
-        struct str range = in_json(value, figure);
-        if (!str_eq(key, name))
-            continue;
-        double *to[] = {&row->low, &row->high};
-        size_t i = 0;
-        for (struct json_iter jt = items(range); i < 2 && json_next(&jt, NULL, &item); i++)
-            *to[i] = number_in(item, "");
-    }
+    for (struct json_iter it = members(groups); json_next(&it, &key, &value);)
+        if (str_eq(key, name))
+            read_range(in_json(value, figure), &row->low, &row->high);
 }
 
 static void group_plot(struct buf *b, const struct run *r, struct str groups,
@@ -265,17 +276,12 @@ void section_groups(struct buf *b, const struct run *r)
              "<th scope=\"col\" class=\"n\">FPR</th><th scope=\"col\" class=\"n\">FNR</th></tr>"
              "</thead><tbody>\n");
     for (struct json_iter it = members(groups); json_next(&it, &key, &value);) {
-        struct buf name = {0};
-        json_decode(&name, key);
-        buf_puts(b, "<tr><th scope=\"row\">");
-        page_text_cut(b, buf_str(&name), 80);
-        buf_puts(b, "</th>");
+        row_head(b, key);
         count_cell(b, number_in(value, "n"));
         ratio_cell(b, number_in(value, "accuracy"));
         ratio_cell(b, number_in(value, "fpr"));
         ratio_cell(b, number_in(value, "fnr"));
         buf_puts(b, "</tr>\n");
-        buf_release(&name);
     }
     buf_puts(b, "</tbody></table></div>\n<div class=\"plots\">\n");
     group_plot(b, r, groups, "accuracy", "Accuracy by group");

@@ -2,26 +2,15 @@
 #include "score/result.h"
 
 #include "base/num.h"
-#include "rec/json.h"
+#include "rec/rec.h"
 #include "score/probs.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static void put_count(struct buf *b, const char *name, uint64_t v)
-{
-    buf_printf(b, ",\"%s\":%llu", name, (unsigned long long)v);
-}
-
-static void put_real(struct buf *b, const char *name, double v)
-{
-    buf_printf(b, ",\"%s\":", name);
-    num_put_double(b, v);
-}
-
 static void put_text(struct buf *b, const char *name, const char *text)
 {
-    buf_printf(b, ",\"%s\":", name);
+    rec_member(b, name);
     if (text)
         json_quote(b, str_of(text));
     else
@@ -36,8 +25,8 @@ static void put_bins(struct buf *b, const struct calibration *c)
     for (int i = 0; i < CALIBRATION_BINS; i++) {
         double n = c->bin[i].n ? (double)c->bin[i].n : NAN;
         buf_printf(b, "%s{\"n\":%llu", i ? "," : "", (unsigned long long)c->bin[i].n);
-        put_real(b, "prob", c->bin[i].top / n);
-        put_real(b, "accuracy", (double)c->bin[i].right / n);
+        rec_member_real(b, "prob", c->bin[i].top / n);
+        rec_member_real(b, "accuracy", (double)c->bin[i].right / n);
         buf_putc(b, '}');
     }
     buf_putc(b, ']');
@@ -45,12 +34,12 @@ static void put_bins(struct buf *b, const struct calibration *c)
 
 static void put_decision(struct buf *b, const struct decision *d)
 {
-    buf_puts(b, "{\"threshold\":");
-    num_put_double(b, d->threshold);
-    put_count(b, "tp", d->tp);
-    put_count(b, "fp", d->fp);
-    put_count(b, "tn", d->tn);
-    put_count(b, "fn", d->fn);
+    buf_puts(b, "{");
+    rec_member_real(b, "threshold", d->threshold);
+    rec_member_uint(b, "tp", d->tp);
+    rec_member_uint(b, "fp", d->fp);
+    rec_member_uint(b, "tn", d->tn);
+    rec_member_uint(b, "fn", d->fn);
     buf_putc(b, '}');
 }
 
@@ -71,10 +60,10 @@ static void put_within(struct buf *b, const struct result *r)
 {
     const struct ranking *k = &r->ranking;
     const struct probabilities *p = r->count->probabilities;
-    buf_puts(b, ",\"max_fpr\":{\"bound\":");
-    num_put_double(b, r->opt->max_fpr);
-    put_real(b, "f1", k->f1_within);
-    put_real(b, "threshold", k->threshold_within);
+    buf_puts(b, ",\"max_fpr\":{");
+    rec_member_real(b, "bound", r->opt->max_fpr);
+    rec_member_real(b, "f1", k->f1_within);
+    rec_member_real(b, "threshold", k->threshold_within);
     buf_puts(b, ",\"groups\":{");
     struct decision *d = xcalloc(k->groups + 1, sizeof *d);
     double at = isnan(k->threshold_within) ? INFINITY : k->threshold_within;
@@ -82,9 +71,9 @@ static void put_within(struct buf *b, const struct result *r)
     for (size_t g = 0; r->count->opt->group && g < k->groups; g++) {
         buf_puts(b, g ? "," : "");
         json_quote(b, probabilities_group(p, g));
-        buf_puts(b, ":{\"fpr\":");
-        num_put_double(b, (double)d[g].fp / (double)(d[g].fp + d[g].tn));
-        put_real(b, "fnr", (double)d[g].fn / (double)(d[g].fn + d[g].tp));
+        buf_puts(b, ":{");
+        rec_member_real(b, "fpr", (double)d[g].fp / (double)(d[g].fp + d[g].tn));
+        rec_member_real(b, "fnr", (double)d[g].fn / (double)(d[g].fn + d[g].tp));
         buf_putc(b, '}');
     }
     buf_puts(b, "}}");
@@ -101,16 +90,16 @@ static void put_probabilities(struct buf *b, const struct result *r)
         return;
     }
     buf_printf(b, "{\"n\":%llu", (unsigned long long)c->n);
-    put_real(b, "log_loss", calibration_log_loss(c));
-    put_real(b, "brier", calibration_brier(c));
-    put_real(b, "ece", calibration_ece(c));
+    rec_member_real(b, "log_loss", calibration_log_loss(c));
+    rec_member_real(b, "brier", calibration_brier(c));
+    rec_member_real(b, "ece", calibration_ece(c));
     put_bins(b, c);
     if (k->n) {
-        put_real(b, "auroc", k->auroc);
-        put_real(b, "average_precision", k->average_precision);
-        buf_puts(b, ",\"best_f1\":{\"f1\":");
-        num_put_double(b, k->f1);
-        put_real(b, "threshold", k->threshold);
+        rec_member_real(b, "auroc", k->auroc);
+        rec_member_real(b, "average_precision", k->average_precision);
+        buf_puts(b, ",\"best_f1\":{");
+        rec_member_real(b, "f1", k->f1);
+        rec_member_real(b, "threshold", k->threshold);
         buf_putc(b, '}');
         if (!isnan(r->opt->max_fpr))
             put_within(b, r);
@@ -121,9 +110,10 @@ static void put_probabilities(struct buf *b, const struct result *r)
 
 /* ---- intervals ------------------------------------------------------------ */
 
-static void put_interval(struct buf *b, const char *name, struct interval i, bool first)
+static void put_interval(struct buf *b, const char *name, struct interval i)
 {
-    buf_printf(b, "%s\"%s\":[", first ? "" : ",", name);
+    rec_member(b, name);
+    buf_putc(b, '[');
     num_put_double(b, i.low);
     buf_putc(b, ',');
     num_put_double(b, i.high);
@@ -134,21 +124,21 @@ static void put_convention(struct buf *b, const struct result *r, const struct f
 {
     struct intervals *all = intervals_new(r->count->tally, f->convention, f->positive,
                                           (size_t)r->opt->replicates, (uint64_t)r->opt->seed);
-    put_interval(b, "accuracy", all->accuracy, true);
-    put_interval(b, "macro_f1", all->macro_f1, false);
-    put_interval(b, "weighted_f1", all->weighted_f1, false);
+    put_interval(b, "accuracy", all->accuracy);
+    put_interval(b, "macro_f1", all->macro_f1);
+    put_interval(b, "weighted_f1", all->weighted_f1);
     if (f->positive >= 0)
-        put_interval(b, "f1", all->f1, false);
-    put_interval(b, "fpr", all->fpr, false);
-    put_interval(b, "fnr", all->fnr, false);
+        put_interval(b, "f1", all->f1);
+    put_interval(b, "fpr", all->fpr);
+    put_interval(b, "fnr", all->fnr);
     buf_puts(b, ",\"groups\":{");
     for (size_t g = 0; g < all->n_groups; g++) {
         buf_puts(b, g ? "," : "");
         json_quote(b, all->group[g].name);
         buf_puts(b, ":{");
-        put_interval(b, "accuracy", all->group[g].accuracy, true);
-        put_interval(b, "fpr", all->group[g].fpr, false);
-        put_interval(b, "fnr", all->group[g].fnr, false);
+        put_interval(b, "accuracy", all->group[g].accuracy);
+        put_interval(b, "fpr", all->group[g].fpr);
+        put_interval(b, "fnr", all->group[g].fnr);
         buf_putc(b, '}');
     }
     buf_putc(b, '}');
@@ -173,8 +163,8 @@ static void put_intervals(struct buf *b, const struct result *r)
         struct interval auroc, precision;
         scores_intervals(r->ranking.v, r->ranking.n, (size_t)opt->replicates,
                          (uint64_t)opt->seed, &auroc, &precision);
-        put_interval(b, "auroc", auroc, false);
-        put_interval(b, "average_precision", precision, false);
+        put_interval(b, "auroc", auroc);
+        put_interval(b, "average_precision", precision);
     }
     buf_putc(b, '}');
 }
@@ -187,12 +177,12 @@ static void put_run(struct buf *b, const struct result *r)
     const struct count *c = r->count;
     const struct figures *wrong = r->wrong;
     buf_printf(b, "\"records\":%llu", (unsigned long long)c->records);
-    put_count(b, "scored", wrong->all.n);
-    put_count(b, "unparsed", wrong->all.n - r->drop->all.n);
-    put_count(b, "errors", c->errors);
-    put_count(b, "bad_records", c->bad);
-    put_count(b, "missing_gold", c->no_gold);
-    put_count(b, "unknown_gold", c->other_gold);
+    rec_member_uint(b, "scored", wrong->all.n);
+    rec_member_uint(b, "unparsed", wrong->all.n - r->drop->all.n);
+    rec_member_uint(b, "errors", c->errors);
+    rec_member_uint(b, "bad_records", c->bad);
+    rec_member_uint(b, "missing_gold", c->no_gold);
+    rec_member_uint(b, "unknown_gold", c->other_gold);
     put_text(b, "gold", c->opt->gold);
     put_text(b, "pred", c->opt->pred ? c->opt->pred : DEFAULT_PRED);
     put_text(b, "group", c->opt->group);
@@ -222,10 +212,10 @@ void result_put_json(struct buf *b, const struct result *r, const struct result 
     if (other) {
         buf_puts(b, ",\"versus\":{\"both_right\":");
         buf_printf(b, "%llu", (unsigned long long)pairs->both);
-        put_count(b, "only_first", pairs->only_first);
-        put_count(b, "only_second", pairs->only_second);
-        put_count(b, "both_wrong", pairs->neither);
-        put_real(b, "p", mcnemar_exact(pairs->only_first, pairs->only_second));
+        rec_member_uint(b, "only_first", pairs->only_first);
+        rec_member_uint(b, "only_second", pairs->only_second);
+        rec_member_uint(b, "both_wrong", pairs->neither);
+        rec_member_real(b, "p", mcnemar_exact(pairs->only_first, pairs->only_second));
         put_text(b, "file", name);
         buf_putc(b, ',');
         put_run(b, other);
